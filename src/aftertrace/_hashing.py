@@ -1,0 +1,50 @@
+"""Content addresses: equal content, equal digest; nothing else enters."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from aftertrace.errors import UnsupportedError
+
+
+def digest(value: object) -> str:
+    """SHA-256 in hexadecimal of a value made of specifications, arrays, mappings, sequences and scalars."""
+    return hashlib.sha256(json.dumps(canonical(value), sort_keys=True).encode()).hexdigest()
+
+
+def canonical(value: object) -> Any:
+    """A JSON value that is equal for equal content. Raises `UnsupportedError` for anything without one.
+
+    A frozen dataclass stands for its class and its fields; an array for its type, shape and bytes.
+    """
+    match value:
+        case None | bool() | int() | float() | str():
+            return value
+        case Enum():
+            return value.value
+        case np.ndarray():
+            content = hashlib.sha256(np.ascontiguousarray(value).data).hexdigest()
+            return {"array": content, "shape": list(value.shape), "type": value.dtype.str}
+        case np.generic():
+            return value.item()
+        case np.random.SeedSequence():
+            return {"entropy": value.entropy, "key": list(value.spawn_key)}
+        case Mapping():
+            return {str(key): canonical(item) for key, item in value.items()}
+        case list() | tuple():
+            return [canonical(item) for item in value]
+        case set() | frozenset():
+            return sorted(canonical(item) for item in value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: canonical(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        kind = type(value)
+        return {"class": f"{kind.__module__}.{kind.__qualname__}", **fields}
+    raise UnsupportedError(
+        f"A specification must be a frozen dataclass of plain values, so that a run can be addressed by it; "
+        f"got {type(value).__name__}."
+    )
