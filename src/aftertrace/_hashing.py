@@ -5,11 +5,18 @@ import hashlib
 import json
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from aftertrace.errors import UnsupportedError
+
+
+@runtime_checkable
+class Specified(Protocol):
+    """Something that says itself, in plain values, what determines its results."""
+
+    def specification(self) -> Mapping[str, Any]: ...
 
 
 def digest(value: object) -> str:
@@ -38,6 +45,8 @@ def canonical(value: object) -> Any:
             return {str(key): canonical(item) for key, item in value.items()}
         case list() | tuple():
             return [canonical(item) for item in value]
+        case Specified() if not isinstance(value, type):
+            return canonical(value.specification())
         case set() | frozenset():
             return sorted(canonical(item) for item in value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -45,6 +54,6 @@ def canonical(value: object) -> Any:
         kind = type(value)
         return {"class": f"{kind.__module__}.{kind.__qualname__}", **fields}
     raise UnsupportedError(
-        f"A specification must be a frozen dataclass of plain values, so that a run can be addressed by it; "
-        f"got {type(value).__name__}."
+        f"A specification must be a frozen dataclass of plain values, or have a method "
+        f"`specification()` that returns some, so that a run can be addressed by it; got {type(value).__name__}."
     )

@@ -1,0 +1,30 @@
+"""Posteriors: what an outsider sees of the versions of a model.
+
+Everything after this table (attacks, defenses, statistics) never touches a model. `Q` queries, `V` versions
+(0 is the original), `K` classes.
+
+    table = Posteriors.from_pair(before, after, label=label, role=role)    # arrays [Q, K], [Q, K], [Q], [Q]
+    table = read_pair("before.csv", "after.csv")                           # or two files
+    drop = table.phi[:, 0] - table.phi[:, 1]                               # the logit drop [Q]
+    deleted = table.evaluated(Role.DELETED)
+"""
+
+from aftertrace.posteriors._files import pseudonyms, read_pair
+from aftertrace.posteriors._parquet import from_parquet, to_parquet
+from aftertrace.posteriors._phi import PHI_LIMIT, log_loss, phi
+from aftertrace.posteriors._posteriors import Kind, Posteriors, Role, Use, concatenate
+
+__all__ = [
+    "PHI_LIMIT",
+    "Kind",
+    "Posteriors",
+    "Role",
+    "Use",
+    "concatenate",
+    "from_parquet",
+    "log_loss",
+    "phi",
+    "pseudonyms",
+    "read_pair",
+    "to_parquet",
+]

@@ -1,0 +1,25 @@
+"""Procedures: how a deployer learns and forgets.
+
+procedure = Retrain(trainer, Seeding.SAME)
+original = procedure.learn(data, keep[:1], streams=streams[:1])                    # keep [B, N]
+unlearned = procedure.forget(original, data, base, keep[1:], streams=streams[1:])  # base [M] into B
+later = procedure.forget(unlearned, data, base, keep_later, streams=streams_later) # versions chain
+check_procedure(procedure)                                                         # conformance of your own
+"""
+
+from aftertrace.procedures._amnesiac import Amnesiac, LinearModels, Remembered
+from aftertrace.procedures._conformance import PROCEDURE_CHECKS, check_procedure
+from aftertrace.procedures._protocol import Procedure, State
+from aftertrace.procedures._retrain import Retrain, Retrained
+
+__all__ = [
+    "PROCEDURE_CHECKS",
+    "Amnesiac",
+    "LinearModels",
+    "Procedure",
+    "Remembered",
+    "Retrain",
+    "Retrained",
+    "State",
+    "check_procedure",
+]

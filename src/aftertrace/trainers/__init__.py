@@ -1,0 +1,30 @@
+"""Trainers: `keep` [M, N] in (which record trains which model), `M` models out.
+
+Original, retrained, sharded and shadow models differ only in `keep`.
+
+    trainer = SklearnTrainer(DecisionTreeClassifier(max_leaf_nodes=10))    # or Model("tree").trainer(n_classes)
+    models = trainer.fit(TrainingData(x, label, n_classes=2), keep, streams=streams)
+    log_posteriors = models.log_posteriors(x, model=np.zeros(len(x), int))       # of model 0, [Q, K]
+    check_trainer(trainer)                                                       # conformance of your own
+"""
+
+from aftertrace.trainers._conformance import TRAINER_CHECKS, check_trainer
+from aftertrace.trainers._presets import NAMES, Model, Preset
+from aftertrace.trainers._protocol import Base, Models, Promise, Seeding, Trainer, TrainingData
+from aftertrace.trainers._sklearn import SklearnModels, SklearnTrainer
+
+__all__ = [
+    "NAMES",
+    "TRAINER_CHECKS",
+    "Base",
+    "Model",
+    "Models",
+    "Preset",
+    "Promise",
+    "Seeding",
+    "SklearnModels",
+    "SklearnTrainer",
+    "Trainer",
+    "TrainingData",
+    "check_trainer",
+]

@@ -1,0 +1,90 @@
+"""What a trainer is: rows of `keep` in, as many models out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Seeding(StrEnum):
+    """Where the randomness of retraining comes from. Part of the experiment, never a detail."""
+
+    FRESH = "fresh"  # a new stream for every version: differences carry training noise
+    SAME = "same"  # the original's stream again: what a fixed `random_state` does
+    COUPLED = "coupled"  # the original's stream, keyed by record: only what a deletion changes is drawn anew
+
+
+class Promise(StrEnum):
+    """In what sense training many rows together equals training each alone."""
+
+    EXACT = "exact"
+    TOLERANCE = "tolerance"  # within 1e-8 in posteriors
+    DISTRIBUTION = "distribution"
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """Records to train on. `x` [N, F], `label` [N] int in `0..K-1`, `n_classes` K, `weight` [N] or all equal."""
+
+    x: NDArray[np.float64]
+    label: NDArray[np.int64]
+    n_classes: int
+    weight: NDArray[np.float64] | None = None
+
+
+class Models(Protocol):
+    """Trained models, numbered from 0.
+
+    `counts` says what a reader of the figures must know of the training, such as how many models stopped
+    before they converged; counts of several units of work are added up.
+    """
+
+    @property
+    def counts(self) -> Mapping[str, int]: ...
+
+    def __len__(self) -> int: ...
+
+    def log_posteriors(self, x: NDArray[np.float64], model: NDArray[np.int64]) -> NDArray[np.floating]:
+        """Log posterior of `x` [Q, F] by model number `model` [Q]. -> [Q, K]; `-inf` for classes never seen."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Base:
+    """Models trained earlier by the same trainer: row m of `keep` differs little from model `row[m]`. [M] int"""
+
+    models: Models
+    row: NDArray[np.int64]
+
+
+class Trainer(Protocol):
+    """A way to train classifiers. A specification: frozen, hashable by `aftertrace._hashing.digest`.
+
+    Guarantees, checked by `aftertrace.trainers.conformance`: the result of a row depends on that row of `keep`
+    and its stream only, not on the other rows, and equals training it alone in the sense of `promise`; the
+    order of records is kept; inputs are unchanged; equal streams give equal models; `base` is a place to
+    start from and changes no result beyond `promise`.
+    """
+
+    @property
+    def promise(self) -> Promise: ...
+
+    @property
+    def seedings(self) -> frozenset[Seeding]:
+        """The seedings that this trainer supports."""
+        ...
+
+    def fit(
+        self,
+        data: TrainingData,
+        keep: NDArray[np.bool_],
+        *,
+        streams: Sequence[np.random.SeedSequence],
+        device: str = "cpu",
+        base: Base | None = None,
+    ) -> Models:
+        """Train one model on the records of each row of `keep` [M, N], with one stream of randomness each."""
+        ...
