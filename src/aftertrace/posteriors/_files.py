@@ -36,8 +36,8 @@ def read_pair(before: Path | str, after: Path | str, *, role: Path | str | None 
     if (first.label != last.label[order]).any():
         row = int(np.flatnonzero(first.label != last.label[order])[0])
         raise PosteriorsError(
-            f"Labels must agree between the files; record {first.record[row]} has {first.label[row]!r} in "
-            f"{first.path.name} and {last.label[order][row]!r} in {last.path.name}."
+            f"Labels must agree between the files; record {str(first.record[row])!r} has {str(first.label[row])!r} in "
+            f"{first.path.name} and {str(last.label[order][row])!r} in {last.path.name}."
         )
     columns = [last.classes.index(name) for name in first.classes]
     index = {name: k for k, name in enumerate(first.classes)}
@@ -145,7 +145,7 @@ def _from_arrow(path: Path, table: Any) -> tuple[dict[str, NDArray[np.str_]], di
         else:
             raise PosteriorsError(
                 f"{path}: columns other than {', '.join(_KEYS)} must be posteriors, numbers from 0 to 1, one per "
-                f"class; column {name!r} holds {column.type}."
+                f"class; column {name!r} holds {column.type}{nearest(name, _KEYS)}."
             )
     return texts, numbers
 
@@ -242,8 +242,8 @@ def _roles(first: _Version, last: _Version, order: NDArray[np.int64], path: Path
         if (roles != other).any():
             row = int(np.flatnonzero(roles != other)[0])
             raise PosteriorsError(
-                f"Roles must agree; record {first.record[row]} is {roles[row]!r} in {source} "
-                f"and {other[row]!r} in {name}."
+                f"Roles must agree; record {str(first.record[row])!r} is {str(roles[row])!r} in {source} "
+                f"and {str(other[row])!r} in {name}."
             )
     strange = sorted(set(roles.tolist()) - set(_ROLES))
     if strange:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,7 +31,7 @@ def to_parquet(table: Posteriors, *, facts: Mapping[str, Any] | None = None) -> 
     nested = {"member": table.member, "log_values": table.log_values}
     nested |= {f"probe:{name}": probe for name, probe in table.probes.items()}
     for name, array in nested.items():
-        flat = np.ascontiguousarray(array).reshape(size, -1)
+        flat = np.ascontiguousarray(array).reshape(size, math.prod(array.shape[1:]))
         columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(flat.ravel()), flat.shape[1])
     manifest = {
         "format": FORMAT,

@@ -1,0 +1,35 @@
+"""aftertrace audits what machine unlearning gives away about the people who asked to be deleted.
+
+import aftertrace as at
+
+run = at.run("demo")                                  # simulate: train, unlearn, attack, judge
+audit = at.audit(before="v1.csv", after="v2.csv")     # two files of posteriors
+print(audit)                                          # verdict, AUC with interval, rates
+audit.to_html("report.html")
+
+The concepts can be used by themselves: `aftertrace.posteriors`, `.attacks`, `.statistics`, `.trainers`,
+`.procedures`, `.scenarios`, `.engine`, `.store`, `.data`, `.results`, `.report`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aftertrace._api import Audit, audit, run
+    from aftertrace.posteriors import Posteriors
+
+__version__ = "0.1.0"
+__all__ = ["Audit", "Posteriors", "__version__", "audit", "run"]
+
+_HOMES = {"Audit": "_api", "audit": "_api", "run": "_api", "Posteriors": "posteriors"}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when first used, so that `import aftertrace` costs nothing."""
+    if name in _HOMES:
+        return getattr(import_module(f"aftertrace.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'aftertrace' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

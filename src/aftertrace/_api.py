@@ -1,0 +1,153 @@
+"""The two entries of a Python user: `audit` and `run`."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from aftertrace.attacks import Attack
+from aftertrace.engine import choose
+from aftertrace.errors import InputError
+from aftertrace.posteriors import Posteriors, read_pair
+from aftertrace.procedures import Procedure
+from aftertrace.results import Outcome, Result, Scores
+from aftertrace.scenarios import Experiment, Probe, audit_posteriors, run_experiment
+from aftertrace.store import RunFolder, write_atomically
+
+KEY_FILE = "pseudonyms.key"
+"""The key of the report's pseudonyms, in the run's folder, readable by its owner only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """A finished audit: `result`, every query's `scores`, and the run's folder, if it has one."""
+
+    result: Result
+    scores: Scores
+    manifest: Mapping[str, Any]
+    key: bytes = field(repr=False)
+    folder: Path | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """The verdict in a word."""
+        return self.result.verdict.outcome
+
+    def __str__(self) -> str:
+        from aftertrace.report import as_text
+
+        return as_text(self.result)
+
+    def to_html(self, path: Path | str) -> Path:
+        """Write the report, one file that works offline."""
+        from aftertrace.report import render
+
+        page = render(self.result, self.scores, manifest=self.manifest, key=self.key)
+        write_atomically(Path(path), page.encode())
+        return Path(path)
+
+    def to_json(self, path: Path | str) -> Path:
+        """Write `result.json`."""
+        write_atomically(Path(path), self.result.to_json().encode())
+        return Path(path)
+
+    @classmethod
+    def of_folder(cls, path: Path | str) -> "Audit":
+        """The audit of a finished run's folder. Raises `StoreError` if there is none or it is damaged."""
+        folder = RunFolder(Path(path))
+        return cls(
+            manifest=folder.read_manifest(),
+            result=Result.from_json(folder.read("result.json")),
+            scores=Scores.from_parquet(folder.read("scores.parquet")),
+            key=_key(folder),
+            folder=folder.path,
+        )
+
+
+def run(
+    experiment: Experiment | Path | str,
+    *,
+    changes: Sequence[str] = (),
+    out: Path | str | None = None,
+    data_dir: Path | str | None = None,
+    jobs: int = 1,
+    force: bool = False,
+    procedure: Procedure | None = None,
+    attacks: Sequence[Attack] = (),
+    probes: Mapping[str, Probe] | None = None,
+    progress: Any = lambda stage, done, total: None,
+) -> Audit:
+    """Simulate, attack and judge an experiment: settings, a TOML file, or an example by name.
+
+    `changes`: "key=value" with dotted keys; `out`: the run's folder, below `runs/` by default; `jobs`: worker
+    processes; `procedure` replaces the experiment's model and procedure; `attacks` are added. Run again to
+    resume; only what is missing is trained.
+    """
+    if not isinstance(experiment, Experiment):
+        experiment = Experiment.from_toml(experiment, changes=changes)
+    finished = run_experiment(
+        experiment,
+        out=None if out is None else Path(out),
+        data_dir=None if data_dir is None else Path(data_dir),
+        engine=choose(jobs),
+        force=force,
+        procedure=procedure,
+        attacks=attacks,
+        probes=probes,
+        progress=progress,
+    )
+    return Audit.of_folder(finished.folder)
+
+
+def audit(
+    before: Path | str | ArrayLike,
+    after: Path | str | ArrayLike,
+    *,
+    role: Path | str | Sequence[str] | None = None,
+    label: ArrayLike | None = None,
+    classes: Sequence[str] | None = None,
+    limit: float | None = None,
+    seed: int = 0,
+    attacks: Sequence[Attack] = (),
+    out: Path | str | None = None,
+) -> Audit:
+    """Judge two versions of a model by their posteriors at deleted and unseen records.
+
+    `before`, `after`: files (CSV, Parquet, NPZ; see `aftertrace.posteriors.read_pair`), or arrays [Q, K] of
+    the same queries with `label` [Q] and `role` [Q]. `limit`: the largest AUC accepted. With `out`, result,
+    scores and the key of the pseudonyms are kept in that folder.
+    """
+    folder = None if out is None else RunFolder.open(Path(out), identity={"audit": "posteriors"})
+    key = secrets.token_bytes(32) if folder is None else _key(folder)
+    if isinstance(before, Path | str) and isinstance(after, Path | str):
+        if label is not None or not (role is None or isinstance(role, Path | str)):
+            raise InputError("Files of posteriors bring labels themselves; `role` may be a further file.")
+        target = read_pair(before, after, role=role, key=key)
+    elif isinstance(before, Path | str) or isinstance(after, Path | str):
+        raise InputError("Both versions must be files or both arrays; got one of each.")
+    elif label is None or role is None or isinstance(role, Path | str):
+        raise InputError("Arrays of posteriors need `label` [Q] and `role` [Q], a word per query.")
+    else:
+        target = Posteriors.from_pair(before, after, label=label, role=role, classes=classes)
+    result, scores = audit_posteriors(target, limit=limit, seed=seed, attacks=attacks)
+    manifest = {"libraries": {name: version(name) for name in ("aftertrace", "numpy", "scipy")}}
+    if folder is not None:
+        manifest = {**folder.read_manifest(), **manifest}
+        folder.write("scores.parquet", scores.to_parquet())
+        folder.write("result.json", result.to_json())
+        folder.write_json("manifest.json", manifest)
+    return Audit(
+        result=result, scores=scores, manifest=manifest, key=key, folder=None if folder is None else folder.path
+    )
+
+
+def _key(folder: RunFolder) -> bytes:
+    """The folder's key of pseudonyms, made when first needed."""
+    path = folder.path / KEY_FILE
+    if not path.is_file():
+        folder.write(KEY_FILE, secrets.token_hex(32), private=True)
+    return bytes.fromhex(path.read_text())

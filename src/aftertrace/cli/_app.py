@@ -1,0 +1,181 @@
+"""The commands."""
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aftertrace.cli._exit import ExitCode, guarded
+from aftertrace.cli._progress import ProgressDisplay
+from aftertrace.errors import InputError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Audits what machine unlearning gives away about the people who asked to be deleted.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+data_app = typer.Typer(no_args_is_help=True, help="Data sets: which are known, and whether their files are whole.")
+app.add_typer(data_app, name="data")
+
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where data files are [AFTERTRACE_DATA].")]
+FailAbove = Annotated[
+    str | None,
+    typer.Option("--fail-above", metavar="auc=X", help="Exit with 1 unless the AUC is shown to be at most X."),
+]
+
+
+class Listing(StrEnum):
+    """What `aftertrace list` can list."""
+
+    ATTACKS = "attacks"
+    MODELS = "models"
+    PROCEDURES = "procedures"
+    EXAMPLES = "examples"
+
+
+def main() -> None:
+    """Entry point of the `aftertrace` command."""
+    app()
+
+
+@app.callback(invoke_without_command=True)
+def version_option(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False,
+) -> None:
+    if version:
+        from aftertrace import __version__
+
+        typer.echo(f"aftertrace {__version__}")
+        raise typer.Exit(0)
+
+
+@app.command()
+@guarded
+def run(
+    experiment: Annotated[str, typer.Argument(help="A TOML file, or an example by name (aftertrace list examples).")],
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as model.name=forest."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder [runs/<data>-<model>-<digest>].")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = os.cpu_count() or 1,
+    force: Annotated[
+        bool, typer.Option("--force", help="Take a folder that holds another run or other files.")
+    ] = False,
+    data_dir: DataDir = None,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Do not write report.html.")] = False,
+) -> ExitCode:
+    """Simulate deletions, attack, judge, and write a report.
+
+    A run that was stopped goes on where it was when the same command is given again.
+    """
+    from aftertrace._api import run as run_audit
+
+    with ProgressDisplay() as progress:
+        audit = run_audit(
+            experiment, changes=changes or [], out=out, data_dir=data_dir, jobs=jobs, force=force, progress=progress
+        )
+    typer.echo(str(audit))
+    assert audit.folder is not None
+    typer.echo(f"Run:    {audit.folder}")
+    if not no_report:
+        typer.echo(f"Report: {audit.to_html(audit.folder / 'report.html')}")
+    return _code(audit.outcome, audit.result.verdict.limit)
+
+
+@app.command()
+@guarded
+def audit(
+    before: Annotated[Path, typer.Option(help="Posteriors of the original model: CSV, Parquet or NPZ.")],
+    after: Annotated[Path, typer.Option(help="Posteriors of the updated model at the same records.")],
+    role: Annotated[
+        Path | None, typer.Option(help="A file of record and role, unless a column `role` is in one of the others.")
+    ] = None,
+    fail_above: FailAbove = None,
+    out: Annotated[Path | None, typer.Option(help="Keep result, scores and report in this folder.")] = None,
+) -> ExitCode:
+    """Judge two versions of a model from files of posteriors."""
+    from aftertrace._api import audit as audit_files
+
+    limit = _limit(fail_above)
+    found = audit_files(before, after, role=role, limit=limit, out=out)
+    typer.echo(str(found))
+    if found.folder is not None:
+        typer.echo(f"Report: {found.to_html(found.folder / 'report.html')}")
+    return _code(found.outcome, limit)
+
+
+@app.command()
+@guarded
+def report(run: Annotated[Path, typer.Argument(help="The folder of a finished run.")]) -> ExitCode:
+    """Print a finished run again and write its report anew."""
+    from aftertrace._api import Audit
+
+    found = Audit.of_folder(run)
+    typer.echo(str(found))
+    typer.echo(f"Report: {found.to_html(run / 'report.html')}")
+    return ExitCode.OK
+
+
+@app.command(name="list")
+@guarded
+def list_known(what: Annotated[Listing, typer.Argument(help="What to list.")]) -> ExitCode:
+    """List what can be named in an experiment file."""
+    from aftertrace.cli._listing import lines
+
+    for line in lines(what.value):
+        typer.echo(line)
+    return ExitCode.OK
+
+
+@data_app.command(name="list")
+@guarded
+def data_list() -> ExitCode:
+    """List the known data sets."""
+    from aftertrace.cli._listing import data_lines
+
+    for line in data_lines():
+        typer.echo(line)
+    return ExitCode.OK
+
+
+@data_app.command(name="verify")
+@guarded
+def data_verify(data_dir: DataDir = None) -> ExitCode:
+    """Compare the files that are there with the known ones, by checksum."""
+    from aftertrace.cli._listing import verify_lines
+
+    for line in verify_lines(data_dir):
+        typer.echo(line)
+    return ExitCode.OK
+
+
+def _code(outcome: str, limit: float | None) -> ExitCode:
+    """The exit code of a verdict: limits and doubts count only where a limit was asked for."""
+    from aftertrace.results import Outcome
+
+    match outcome:
+        case Outcome.INVALID:
+            return ExitCode.INVALID
+        case Outcome.LEAKS if limit is not None:
+            return ExitCode.LIMIT_EXCEEDED
+        case Outcome.INCONCLUSIVE if limit is not None:
+            return ExitCode.INCONCLUSIVE
+    return ExitCode.OK
+
+
+def _limit(text: str | None) -> float | None:
+    if text is None:
+        return None
+    name, _, number = text.partition("=")
+    try:
+        limit = float(number)
+    except ValueError:
+        limit = float("nan")
+    if name.strip() != "auc" or not 0.5 < limit < 1:
+        raise InputError(f"--fail-above must be auc=X with X between 0.5 and 1, such as auc=0.6, got {text!r}.")
+    return limit

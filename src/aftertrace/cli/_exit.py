@@ -1,0 +1,59 @@
+"""Exit codes, and how errors become one line."""
+
+import functools
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Any
+
+import typer
+
+from aftertrace.errors import AftertraceError, ExperimentError, TrainingError
+
+
+class ExitCode(IntEnum):
+    """What a command's status means."""
+
+    OK = 0  # done and, where a limit was asked for, within it
+    LIMIT_EXCEEDED = 1
+    WRONG_USE = 2  # or bad input
+    INCONCLUSIVE = 3  # where a limit was asked for
+    INVALID = 4  # a control failed, or the run is incomplete
+    DEFECT = 70
+    INTERRUPTED = 130
+
+
+def guarded(command: Callable[..., ExitCode]) -> Callable[..., None]:
+    """A command that returns an exit code, as typer wants it; errors of use become one line each."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            code = command(*args, **kwargs)
+            sys.stdout.flush()
+        except AftertraceError as error:
+            code = ExitCode.INVALID if isinstance(error, TrainingError) else ExitCode.WRONG_USE
+            _say(str(error) if isinstance(error, ExperimentError) else f"aftertrace: {error}")
+        except KeyboardInterrupt:
+            code = ExitCode.INTERRUPTED
+            _say("aftertrace: interrupted. Finished units are kept: run the same command again to go on.")
+        except BrokenPipeError:  # the reader of our output has gone, as `| head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = ExitCode.OK
+        except typer.Exit:
+            raise
+        except Exception:
+            traceback.print_exc()
+            code = ExitCode.DEFECT
+            _say(
+                "aftertrace: this is a defect of aftertrace, not of your input; please report it with the lines above."
+            )
+        raise typer.Exit(int(code))
+
+    return run
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)

@@ -1,0 +1,62 @@
+"""What `aftertrace list` and `aftertrace data` print."""
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def lines(what: str) -> Iterator[str]:
+    """A line per name of "attacks", "models", "procedures" or "examples"."""
+    match what:
+        case "attacks":
+            yield from _attacks()
+        case "models":
+            from aftertrace.trainers import NAMES
+
+            yield "logistic  logistic regression, scaled; paper: one against rest; working: solved to the optimum"
+            yield "tree      decision tree of 10 leaves"
+            yield "forest    random forest of 500 trees, 30 records per leaf"
+            yield "mlp       one hidden layer of 100; paper: unscaled, rate .01; working: scaled, rate .001, 30 epochs"
+            yield "package.module:Class  any other scikit-learn classifier"
+            assert len(NAMES) == 4
+        case "procedures":
+            yield "retrain   a new model on the records that remain; seed = fresh or same"
+        case "examples":
+            from aftertrace.scenarios import examples
+
+            width = max(map(len, examples()))
+            for name, path in examples().items():
+                yield f"{name:<{width}}  {_first_comment(path)}"
+
+
+def data_lines() -> Iterator[str]:
+    """A line per known data set."""
+    from aftertrace.data import available
+
+    for each in available():
+        size = f"{each.rows} x {each.features}, {each.classes} classes"
+        yield f"{each.name:<14}{size:<28}{each.summary}"
+
+
+def verify_lines(data_dir: Path | None) -> Iterator[str]:
+    """A line per known file."""
+    from aftertrace.data import verify
+
+    for status in verify(data_dir):
+        yield f"{status.status:<14}{status.data_set:<16}{status.file:<44}{status.detail}"
+
+
+def _attacks() -> Iterator[str]:
+    yield "LogitDrop       loss of confidence in the true class; no training; gives the verdict"
+    yield "EucDist         distance between the posteriors; no training"
+    yield "OriginalLogit   classical: confidence of the original model alone; no training"
+    yield "FEATURE/CLASSIFIER, trained on shadow models:"
+    yield "  features      DirectConcat, SortedConcat, DirectDiff, SortedDiff, EucDist; Classical (original alone)"
+    yield "  classifiers   tree, forest, logistic, mlp"
+
+
+def _first_comment(path: Path) -> str:
+    text = path.read_text(encoding="utf-8")
+    assert tomllib.loads(text)
+    first = text.splitlines()[0]
+    return first.removeprefix("#").strip()

@@ -1,0 +1,38 @@
+"""Results: what an audit found, as plain records.
+
+result = Result.from_json(Path("run/result.json").read_bytes())
+print(result.verdict.sentence)
+print(result.attack("LogitDrop").auc.estimate)
+scores = Scores.from_parquet(Path("run/scores.parquet").read_bytes())      # every attack, every query
+drop = scores.score["LogitDrop"][scores.rows(Role.DELETED)]
+"""
+
+from aftertrace.results._records import (
+    FORMAT,
+    AgainstClassical,
+    AttackResult,
+    ControlResult,
+    Counts,
+    DataSummary,
+    Outcome,
+    Overfitting,
+    Result,
+    Spread,
+    Verdict,
+)
+from aftertrace.results._scores import Scores
+
+__all__ = [
+    "FORMAT",
+    "AgainstClassical",
+    "AttackResult",
+    "ControlResult",
+    "Counts",
+    "DataSummary",
+    "Outcome",
+    "Overfitting",
+    "Result",
+    "Scores",
+    "Spread",
+    "Verdict",
+]

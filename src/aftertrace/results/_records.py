@@ -1,0 +1,175 @@
+"""What an audit found, as records; `result.json` is these and nothing else."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from aftertrace.errors import StoreError
+from aftertrace.statistics import Degradation, Interval, RateAtFpr
+
+FORMAT = 1
+"""Version of `result.json`. 1: first."""
+
+
+class Outcome(StrEnum):
+    """The verdict in a word."""
+
+    LEAKS = "leaks"  # the interval lies above the limit (without a limit: beside one half)
+    WITHIN = "no leak above the limit"
+    NOT_SHOWN = "no leak shown"  # no limit was given, and the interval holds one half
+    INCONCLUSIVE = "inconclusive"
+    INVALID = "invalid"  # a control failed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """`sentence` says it to a person; `attack` gave it; `limit` is the largest AUC accepted, if one was given."""
+
+    outcome: Outcome
+    sentence: str
+    attack: str
+    limit: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgainstClassical:
+    """Paired with the classical attack of equal knowledge on the same queries.
+
+    `difference`: mean over originals of the difference of AUCs; `p_value` of the sign-flip test, `p_holm`
+    adjusted over all attacks of the run; both None below two originals, with `note`.
+    """
+
+    opponent: str
+    difference: float | None
+    p_value: float | None
+    p_holm: float | None
+    method: str
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttackResult:
+    """One attack on the target side. `balanced_accuracy` is at `threshold`, chosen on the shadow side.
+
+    What could not be computed is None, and `notes` say why.
+    """
+
+    name: str
+    feature: str | None
+    classifier: str | None
+    classical: bool
+    auc: Interval
+    balanced_accuracy: float | None
+    threshold: float | None
+    rates: tuple[RateAtFpr, ...]
+    degradation: Degradation | None
+    against: AgainstClassical | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlResult:
+    """A control whose roles are exchangeable by construction: its AUC must be one half.
+
+    `passed` is None where the data allow no interval. `auc.confidence` is that of the test.
+    """
+
+    name: str
+    attack: str
+    auc: Interval
+    passed: bool | None
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """Mean and range over originals."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overfitting:
+    """Accuracy of the target originals on their training records and on unseen ones, and the gap."""
+
+    train_accuracy: Spread
+    test_accuracy: Spread
+    gap: Spread
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSummary:
+    """The records behind the audit; `fingerprint` is a SHA-256 over their values."""
+
+    name: str
+    records: int
+    features: int | None
+    classes: tuple[str, ...]
+    fingerprint: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """Sizes of the target side as evaluated, and how many models were trained for both sides."""
+
+    originals: int
+    pairs: int
+    deleted: int
+    unseen: int
+    held_out: int
+    retained: int
+    models: int
+    unconverged: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """Everything an audit found. Holds no timing, path or host: equal runs give equal bytes."""
+
+    title: str
+    verdict: Verdict
+    attacks: tuple[AttackResult, ...]
+    controls: tuple[ControlResult, ...]
+    counts: Counts
+    overfitting: Overfitting | None
+    data: DataSummary
+    settings: Mapping[str, Any]
+    threat_model: tuple[str, ...]
+    not_tested: tuple[str, ...]
+    notes: tuple[str, ...]
+    format: int = FORMAT
+
+    def attack(self, name: str) -> AttackResult:
+        """The attack of that name. Raises `KeyError` with the names there are."""
+        for each in self.attacks:
+            if each.name == name:
+                return each
+        raise KeyError(f"There is no attack {name!r}; there are {', '.join(each.name for each in self.attacks)}.")
+
+    def to_json(self) -> str:
+        """The content of `result.json`: sorted keys, numbers at full precision, no NaN."""
+        return json.dumps(asdict(self), indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, content: str | bytes) -> "Result":
+        """The result of a `result.json`. Raises `StoreError` if it is damaged or of another format."""
+        from pydantic import TypeAdapter, ValidationError
+
+        try:
+            return TypeAdapter(cls).validate_json(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise StoreError(f"Not a result of format {FORMAT}: {place}: {first['msg']}.") from error
+
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        """The JSON schema of `result.json`."""
+        from pydantic import TypeAdapter
+
+        return TypeAdapter(cls).json_schema()

@@ -1,0 +1,67 @@
+"""The score of every attack for every query of the target side: `scores.parquet`."""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aftertrace.errors import StoreError
+from aftertrace.posteriors import Posteriors, Role
+
+_COLUMNS = ("record", "label", "pair", "original", "use", "role")
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """One row per query [Q]; `phi` [Q, 2] of the first and last version; `score`: attack -> [Q]."""
+
+    record: NDArray[np.int64]
+    label: NDArray[np.int64]
+    pair: NDArray[np.int64]
+    original: NDArray[np.int64]
+    use: NDArray[np.int8]
+    role: NDArray[np.int8]
+    phi: NDArray[np.float64]
+    score: Mapping[str, NDArray[np.float64]]
+
+    @classmethod
+    def of(cls, table: Posteriors, score: Mapping[str, NDArray[np.float64]]) -> "Scores":
+        """The scores of `table`'s queries."""
+        keys = {name: getattr(table, name) for name in _COLUMNS}
+        return cls(**keys, phi=table.phi[:, [0, -1]], score=score)
+
+    def rows(self, role: Role) -> NDArray[np.intp]:
+        """Indices of the queries of a role."""
+        return np.flatnonzero(self.role == role)
+
+    def to_parquet(self) -> bytes:
+        """The content of `scores.parquet`: the keys, `phi_before`, `phi_after`, and a column per attack."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        columns = {name: getattr(self, name) for name in _COLUMNS}
+        columns |= {"phi_before": self.phi[:, 0], "phi_after": self.phi[:, 1]}
+        columns |= {f"score:{name}": values for name, values in self.score.items()}
+        sink = io.BytesIO()
+        pq.write_table(pa.table(columns), sink, compression="zstd", write_page_checksum=True)
+        return sink.getvalue()
+
+    @classmethod
+    def from_parquet(cls, content: bytes) -> "Scores":
+        """The scores of a `scores.parquet`. Raises `StoreError` if it is damaged."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            table = pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
+            columns: dict[str, Any] = {name: table.column(name).to_numpy() for name in table.column_names}
+            return cls(
+                **{name: columns[name] for name in _COLUMNS},
+                phi=np.column_stack([columns["phi_before"], columns["phi_after"]]),
+                score={name.removeprefix("score:"): columns[name] for name in columns if name.startswith("score:")},
+            )
+        except (pa.ArrowException, OSError, KeyError) as error:
+            raise StoreError(f"Not a readable table of scores ({str(error).splitlines()[0]}).") from error

@@ -1,0 +1,49 @@
+"""Scenarios: who trains which model, who is deleted, what is queried; and the simulation itself.
+
+experiment = Experiment.from_toml("adult-tree", changes=["model.name=forest"])
+run = run_experiment(experiment, out=Path("runs/forest"), engine=Processes(2))
+print(run.result.verdict.sentence)
+units = draw_units(experiment.scenario, n_records=48_842, seed=0)          # records only, nothing trained
+result, scores = audit_posteriors(table)                                   # posteriors that you bring
+"""
+
+from aftertrace.scenarios._assess import Assessment, Judgement, assess, judge
+from aftertrace.scenarios._audit import audit_posteriors
+from aftertrace.scenarios._draw import Unit, draw_units
+from aftertrace.scenarios._experiment import (
+    AttackSettings,
+    Experiment,
+    ProcedureSettings,
+    Scenario,
+    Side,
+    VerdictSettings,
+    examples,
+    find_experiment,
+    to_toml,
+)
+from aftertrace.scenarios._run import Run, run_experiment
+from aftertrace.scenarios._simulate import Probe, Simulation, simulate
+
+__all__ = [
+    "Assessment",
+    "AttackSettings",
+    "Experiment",
+    "Judgement",
+    "Probe",
+    "ProcedureSettings",
+    "Run",
+    "Scenario",
+    "Side",
+    "Simulation",
+    "Unit",
+    "VerdictSettings",
+    "assess",
+    "audit_posteriors",
+    "draw_units",
+    "examples",
+    "find_experiment",
+    "judge",
+    "run_experiment",
+    "simulate",
+    "to_toml",
+]

@@ -1,0 +1,350 @@
+"""From posteriors to figures: attacks fitted on the shadow side, scored and judged on the target side."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aftertrace._random import Stream, rng_for
+from aftertrace.attacks import Adversary, Attack, FeatureAttack, check_needs
+from aftertrace.engine import Engine
+from aftertrace.errors import PosteriorsError, TrainingError
+from aftertrace.posteriors import Posteriors, Role, Use
+from aftertrace.results import AgainstClassical, AttackResult, ControlResult, Outcome, Scores, Verdict
+from aftertrace.statistics import (
+    Degradation,
+    Interval,
+    RateAtFpr,
+    auc_by_original,
+    auc_interval,
+    auc_interval_one_pair,
+    balanced_accuracy,
+    best_threshold,
+    degradation,
+    exchanged_roles,
+    holm,
+    rate_at_fpr,
+    sign_flip_tests,
+    split_unseen,
+)
+
+FPRS = (0.1, 0.01)
+CONTROL_CONFIDENCE = 0.9975
+Array = NDArray[np.float64]
+Progress = Callable[[str, int, int], None]
+"""Called as `progress(stage, done, total)`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """How to judge, whatever the attacks: the attack of the verdict, its limit, confidence, seed."""
+
+    attack: str
+    limit: float | None
+    confidence: float
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assessment:
+    """What `assess` returns."""
+
+    attacks: tuple[AttackResult, ...]
+    controls: tuple[ControlResult, ...]
+    verdict: Verdict
+    scores: Scores
+
+
+def assess(
+    shadow: Posteriors | None,
+    target: Posteriors,
+    attacks: Sequence[Attack],
+    judgement: Judgement,
+    *,
+    engine: Engine,
+    progress: Progress,
+) -> Assessment:
+    """Fit every attack on `shadow`, score `target`, and judge deleted against unseen queries.
+
+    Thresholds come from the shadow side; without one (`None`), half of the target's unseen records, chosen by
+    a coin, set the thresholds of rates and the other half is evaluated. Several originals are the units of all
+    intervals; with one original only, records are, and the interval is conditional on that pair of models.
+    """
+    _require_roles(target)
+    adversary = Adversary.NONE if shadow is None else Adversary.POPULATION
+    for attack in attacks:
+        check_needs(attack, target, adversary=adversary)
+    task = _ScoringTask(shadow, target, judgement.seed)
+    marks: dict[str, _Marks] = {}
+    progress("attacks", 0, len(attacks))
+    for number, mark in engine.map(_score, task, attacks):
+        marks[attacks[number].name] = mark
+        progress("attacks", len(marks), len(attacks))
+
+    sample = _Sample.of(shadow, target, judgement)
+    marks = {attack.name: marks[attack.name] for attack in attacks}
+    against = _against_classical(attacks, marks, sample)
+    results = tuple(_judge(attack, marks, against.get(attack.name), sample) for attack in attacks)
+    controls = _controls(marks[judgement.attack].target, target, judgement)
+    verdict = judge(next(each for each in results if each.name == judgement.attack), results, controls, judgement)
+    scores = Scores.of(target, {name: mark.target for name, mark in marks.items()})
+    return Assessment(attacks=results, controls=controls, verdict=verdict, scores=scores)
+
+
+@dataclass(frozen=True, eq=False)
+class _ScoringTask:
+    shadow: Posteriors | None
+    target: Posteriors
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Marks:
+    """One attack's scores of all queries: target [Q], shadow [Q'] or None."""
+
+    target: Array
+    shadow: Array | None
+
+
+def _score(task: _ScoringTask, attack: Attack) -> _Marks:
+    scorer = attack.fit(task.shadow, rng=rng_for(task.seed, Stream.ATTACK, attack.name))
+    target = scorer.score(task.target)
+    if not np.isfinite(target).all():
+        raise TrainingError(f"Attack {attack.name} must give a finite score to every query, and does not.")
+    return _Marks(target, None if task.shadow is None else scorer.score(task.shadow))
+
+
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """The rows that figures are computed from."""
+
+    rows: NDArray[np.intp]  # evaluated deleted and unseen queries of the target
+    is_deleted: NDArray[np.bool_]  # of those rows
+    original: NDArray[np.int64]
+    calibration: NDArray[np.bool_]  # of those rows: sets thresholds of rates, where there is no shadow side
+    shadow_deleted: NDArray[np.intp]
+    shadow_unseen: NDArray[np.intp]
+    shadow_held_out: NDArray[np.intp]
+    n_originals: int
+    judgement: Judgement
+
+    @classmethod
+    def of(cls, shadow: Posteriors | None, target: Posteriors, judgement: Judgement) -> "_Sample":
+        rows = np.flatnonzero((target.use == Use.EVALUATE) & np.isin(target.role, (Role.DELETED, Role.UNSEEN)))
+        is_deleted = target.role[rows] == Role.DELETED
+        calibration = np.zeros(len(rows), dtype=bool)
+        nothing = np.array([], dtype=np.intp)
+        shadow_rows = [nothing, nothing, nothing]
+        if shadow is None:
+            unseen = np.unique(target.record[rows][~is_deleted])
+            coin = rng_for(judgement.seed, Stream.SPLIT).permutation(len(unseen)) < len(unseen) // 2
+            calibration = ~is_deleted & np.isin(target.record[rows], unseen[coin])
+        else:
+            evaluated = shadow.use == Use.EVALUATE
+            shadow_rows = [
+                np.flatnonzero(evaluated & (shadow.role == Role.DELETED)),
+                np.flatnonzero(evaluated & (shadow.role == Role.UNSEEN)),
+                np.flatnonzero(shadow.use == Use.HELD_OUT),
+            ]
+        original = target.original[rows]
+        return cls(rows, is_deleted, original, calibration, *shadow_rows, len(np.unique(original)), judgement)
+
+    def interval(self, score: Array) -> Interval:
+        own = score[self.rows]
+        return _interval(own, self.is_deleted, self.original, self.judgement.confidence)
+
+
+def _interval(score: Array, is_deleted: NDArray[np.bool_], original: NDArray[np.int64], confidence: float) -> Interval:
+    if len(np.unique(original)) == 1:
+        return auc_interval_one_pair(score[is_deleted], score[~is_deleted], confidence=confidence)
+    return auc_interval(score, is_deleted, original, confidence=confidence)
+
+
+def _judge(
+    attack: Attack, marks: Mapping[str, _Marks], against: AgainstClassical | None, sample: _Sample
+) -> AttackResult:
+    mark = marks[attack.name]
+    threshold, accuracy, notes = None, None, []
+    positive, negative = (mark.target[sample.rows[sample.is_deleted == side]] for side in (True, False))
+    if mark.shadow is None:
+        notes.append("no balanced accuracy: its threshold would have to be chosen on a shadow side, and there is none")
+    else:
+        threshold = best_threshold(mark.shadow[sample.shadow_deleted], mark.shadow[sample.shadow_unseen])
+        accuracy = balanced_accuracy(positive, negative, threshold=threshold)
+    worse = None
+    if not attack.classical and attack.probabilistic and attack.opponent in marks:
+        worse = _degradation(mark, marks[attack.opponent], sample)
+    elif not attack.classical:
+        notes.append("no degradation count and rate: the score is not a probability")
+    feature, classifier = (
+        (attack.feature.value, attack.classifier) if isinstance(attack, FeatureAttack) else (None, None)
+    )
+    return AttackResult(
+        name=attack.name,
+        feature=feature,
+        classifier=classifier,
+        classical=attack.classical,
+        auc=sample.interval(mark.target),
+        balanced_accuracy=accuracy,
+        threshold=threshold,
+        rates=tuple(_rate(mark, fpr, sample) for fpr in FPRS),
+        degradation=worse,
+        against=against,
+        notes=tuple(notes),
+    )
+
+
+def _rate(mark: _Marks, fpr: float, sample: _Sample) -> RateAtFpr:
+    own = mark.target[sample.rows]
+    if mark.shadow is None:
+        calibration = own[sample.calibration]
+    else:
+        calibration = mark.shadow[sample.shadow_held_out]
+    negative = own[~sample.is_deleted & ~sample.calibration]
+    return rate_at_fpr(own[sample.is_deleted], negative, calibration, fpr=fpr, confidence=sample.judgement.confidence)
+
+
+def _degradation(mark: _Marks, classical: _Marks, sample: _Sample) -> Degradation:
+    truth = [
+        np.where(sample.is_deleted, each.target[sample.rows], 1 - each.target[sample.rows])
+        for each in (mark, classical)
+    ]
+    return degradation(truth[0], truth[1], sample.is_deleted)
+
+
+def _against_classical(
+    attacks: Sequence[Attack], marks: Mapping[str, _Marks], sample: _Sample
+) -> dict[str, AgainstClassical]:
+    """Sign-flip tests of all attacks on two versions at once, Holm over all of them."""
+    tested = [attack for attack in attacks if not attack.classical and attack.opponent in marks]
+    if not tested:
+        return {}
+    own = {name: auc_by_original(mark.target[sample.rows], sample.is_deleted, sample.original)[1]
+           for name, mark in marks.items()}  # fmt: skip
+    difference = np.column_stack([own[attack.name] - own[attack.opponent] for attack in tested])
+    difference = difference[np.isfinite(difference).all(axis=1)]
+    if len(difference) < 2:
+        note = f"{len(difference)} original with both roles: a test over originals needs at least 2"
+        return {
+            attack.name: AgainstClassical(
+                opponent=attack.opponent,
+                difference=float(difference[:, a].mean()) if len(difference) else None,
+                p_value=None,
+                p_holm=None,
+                method="none",
+                note=note,
+            )
+            for a, attack in enumerate(tested)
+        }
+    tests = sign_flip_tests(difference, rng=rng_for(sample.judgement.seed, Stream.SIGN_FLIP))
+    adjusted = holm(np.array([test.p_value for test in tests]))
+    return {
+        attack.name: AgainstClassical(
+            opponent=attack.opponent,
+            difference=float(test.statistic),
+            p_value=float(test.p_value),
+            p_holm=float(p_holm),
+            method=f"{test.method}; Holm over {len(tested)} attacks",
+            note=test.note,
+        )
+        for attack, test, p_holm in zip(tested, tests, adjusted, strict=True)
+    }
+
+
+def _controls(score: Array, target: Posteriors, judgement: Judgement) -> tuple[ControlResult, ...]:
+    """The two null controls of the verdict's attack, each at .25 %."""
+    evaluated = np.flatnonzero((target.use == Use.EVALUATE) & np.isin(target.role, (Role.DELETED, Role.UNSEEN)))
+    unseen = np.flatnonzero(target.role == Role.UNSEEN)
+    exchanged, called = exchanged_roles(
+        target.role[evaluated] == Role.DELETED,
+        target.pair[evaluated],
+        rng=rng_for(judgement.seed, Stream.CONTROL, "permuted"),
+    )
+    halves, first = split_unseen(target.pair[unseen], rng=rng_for(judgement.seed, Stream.CONTROL, "unseen"))
+    return (
+        _control("unseen/unseen", score, target.original, unseen[halves], first, judgement),
+        _control("permuted", score, target.original, evaluated[exchanged], called, judgement),
+    )
+
+
+def _control(
+    name: str,
+    score: Array,
+    original: NDArray[np.int64],
+    rows: NDArray[np.intp],
+    called_deleted: NDArray[np.bool_],
+    judgement: Judgement,
+) -> ControlResult:
+    if not (called_deleted.any() and not called_deleted.all()):
+        nothing = Interval(
+            estimate=0.5, low=None, high=None, confidence=CONTROL_CONFIDENCE, n=0, method="none", note="no queries"
+        )
+        return ControlResult(
+            name=name, attack=judgement.attack, auc=nothing, passed=None, note="not enough unseen queries in a pair"
+        )
+    auc = _interval(score[rows], called_deleted, original[rows], CONTROL_CONFIDENCE)
+    if auc.low is None or auc.high is None:
+        return ControlResult(name=name, attack=judgement.attack, auc=auc, passed=None, note=auc.note)
+    return ControlResult(name=name, attack=judgement.attack, auc=auc, passed=auc.low <= 0.5 <= auc.high)
+
+
+def judge(
+    found: AttackResult, results: Sequence[AttackResult], controls: Sequence[ControlResult], judgement: Judgement
+) -> Verdict:
+    """The verdict, from the ends of the interval of the attack fixed in advance.
+
+    An AUC below one half is a leak too (over-unlearning): a limit L asks for an interval within [1 - L, L].
+    """
+    auc, limit = found.auc, judgement.limit
+    failed = [control.name for control in controls if control.passed is False]
+    against = next(
+        (each.auc.estimate for each in results if found.against and each.name == found.against.opponent), None
+    )
+    classical = "" if against is None else f" From the original model alone: {against:.2f}."
+    if failed:
+        outcome = Outcome.INVALID
+        sentence = (
+            f"This audit is invalid: the control {' and '.join(failed)} finds a difference between queries whose "
+            f"roles are exchangeable, so no figure here can be trusted."
+        )
+    elif auc.low is None or auc.high is None:
+        outcome = Outcome.INCONCLUSIVE
+        sentence = f"Inconclusive: AUC {auc.estimate:.2f} without an interval ({auc.note})."
+    else:
+        outcome = _outcome(auc.low, auc.high, limit)
+        sentence = _sentence(outcome, auc, limit) + classical
+    return Verdict(outcome=outcome, sentence=sentence, attack=judgement.attack, limit=limit)
+
+
+def _outcome(low: float, high: float, limit: float | None) -> Outcome:
+    if limit is None:
+        return Outcome.NOT_SHOWN if low <= 0.5 <= high else Outcome.LEAKS
+    if low > limit or high < 1 - limit:
+        return Outcome.LEAKS
+    return Outcome.WITHIN if high <= limit and low >= 1 - limit else Outcome.INCONCLUSIVE
+
+
+def _sentence(outcome: Outcome, auc: Interval, limit: float | None) -> str:
+    figure = f"AUC {auc.estimate:.2f} ({auc.confidence:.0%} interval {auc.low:.2f} to {auc.high:.2f})"
+    over = " They stand out by moving less than unseen ones do." if auc.high is not None and auc.high < 0.5 else ""
+    match outcome:
+        case Outcome.LEAKS if limit is None:
+            return f"Deletions show: comparing both versions tells deleted from unseen records with {figure}.{over}"
+        case Outcome.LEAKS:
+            return f"Deletions show more than allowed: {figure} lies beyond the limit of {limit:.2f}.{over}"
+        case Outcome.WITHIN:
+            return f"Deletions do not show more than allowed: {figure} lies within the limit of {limit:.2f}."
+        case Outcome.INCONCLUSIVE:
+            return f"Inconclusive: {figure} holds the limit of {limit:.2f}; more originals or records would decide."
+        case _:
+            return f"No leak is shown: {figure} holds one half, which is not a proof that there is none."
+
+
+def _require_roles(target: Posteriors) -> None:
+    evaluated = target.role[target.use == Use.EVALUATE]
+    n_deleted, n_unseen = (int((evaluated == role).sum()) for role in (Role.DELETED, Role.UNSEEN))
+    if not (n_deleted and n_unseen):
+        raise PosteriorsError(
+            f"There must be deleted and unseen records to compare; got {n_deleted} deleted and {n_unseen} unseen."
+        )

@@ -1,0 +1,123 @@
+"""Who trains which model, who is deleted, what is queried: the records of every original and its versions."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aftertrace._random import Stream, rng_for
+from aftertrace.errors import ExperimentError
+from aftertrace.scenarios._experiment import Scenario, Side
+
+Records = NDArray[np.int64]
+SIDES = ("shadow", "target")
+MEMBER_SHARE = 0.8  # fixed pools: the share of a side that trains (arXiv 2005.02205, released code)
+NEGATIVE_SHARE = 0.85  # and of the others, the share that is queried as unseen; the rest replaces deleted records
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """One original with all its versions and queries: the unit of work, storage, resampling and joint training.
+
+    Record numbers: `train` [n], ascending; `deleted` [k], one per version; `unseen` [k, u], `held_out` [k, h],
+    `retained` [k, r]: the queries of each pair; `test`: unseen records that measure accuracy.
+    """
+
+    side: str
+    index: int
+    train: Records
+    deleted: Records
+    unseen: Records
+    held_out: Records
+    retained: Records
+    test: Records
+
+    @property
+    def n_models(self) -> int:
+        """The original and its versions."""
+        return 1 + len(self.deleted)
+
+
+def draw_units(scenario: Scenario, *, n_records: int, seed: int) -> list[Unit]:
+    """All units of both sides, shadow first. A unit depends on its side and index, not on how many there are.
+
+    "redrawn": half of the records are the shadow side's, half the target's. Each original draws its training
+    records from all of its side, and its unseen ones from the rest, so that any record is a member of some
+    originals and unseen by others. Unseen and held-out records of a pair differ; so do those of different pairs
+    while there are enough.
+
+    "fixed" (methods of the paper's released code): 80 % of a side can train, 17 % are queried as unseen, drawn
+    for each pair with repetition over pairs.
+
+    Raises `ExperimentError` with what would fit, for both sides together.
+    """
+    order = rng_for(seed, Stream.SIDES).permutation(n_records)
+    halves = dict(zip(SIDES, np.split(order, [n_records // 2]), strict=True))
+    sides = {"shadow": scenario.shadow, "target": scenario.target}
+    problems = [line for name in SIDES for line in _misfits(scenario, sides[name], name, len(halves[name]))]
+    if problems:
+        raise ExperimentError(problems)
+    return [
+        unit
+        for name in SIDES
+        for unit in _draw_side(scenario, sides[name], name, np.sort(halves[name]).astype(np.int64), seed)
+    ]
+
+
+def _draw_side(scenario: Scenario, side: Side, name: str, records: Records, seed: int) -> Iterator[Unit]:
+    members, others = records, None
+    if scenario.pools == "fixed":
+        pool = rng_for(seed, Stream.POOLS, name).permutation(records)
+        n_members, n_unseen = _pool_sizes(len(records))
+        members, others = np.sort(pool[:n_members]), np.sort(pool[n_members : n_members + n_unseen])
+    for index in range(side.originals):
+        rng = rng_for(seed, Stream.DRAW, name, index)
+        train = np.sort(rng.choice(members, side.records, replace=False))
+        rest = np.setdiff1d(records, train, assume_unique=True) if others is None else others
+        yield _draw_unit(scenario, side, name, index, train, rest, rng)
+
+
+def _draw_unit(
+    scenario: Scenario, side: Side, name: str, index: int, train: Records, rest: Records, rng: np.random.Generator
+) -> Unit:
+    pairs, width = side.pairs, scenario.unseen_per_pair + scenario.held_out_per_pair
+    deleted = rng.choice(train, pairs, replace=False)
+    if pairs * width <= len(rest) and scenario.pools == "redrawn":
+        outside = rng.choice(rest, (pairs, width), replace=False)
+    else:
+        outside = np.stack([rng.choice(rest, width, replace=False) for _ in range(pairs)])
+    retained = [rng.choice(train[train != record], scenario.retained_per_pair, replace=False) for record in deleted]
+    return Unit(
+        side=name,
+        index=index,
+        train=train,
+        deleted=deleted,
+        unseen=outside[:, : scenario.unseen_per_pair],
+        held_out=outside[:, scenario.unseen_per_pair :],
+        retained=np.array(retained, dtype=np.int64).reshape(pairs, scenario.retained_per_pair),
+        test=np.sort(rng.choice(rest, min(len(rest), side.records), replace=False)),
+    )
+
+
+def _pool_sizes(n_records: int) -> tuple[int, int]:
+    members = int(MEMBER_SHARE * n_records)
+    return members, int(NEGATIVE_SHARE * (n_records - members))
+
+
+def _misfits(scenario: Scenario, side: Side, name: str, available: int) -> Iterator[str]:
+    width = scenario.unseen_per_pair + scenario.held_out_per_pair
+    where = f"scenario.{name}.records"
+    if scenario.pools == "redrawn":
+        most, outside = available - width, available - side.records
+        enough = side.records <= most
+        reason = f"{width} further ones are queried as unseen in each pair"
+    else:
+        most, outside = _pool_sizes(available)
+        enough = side.records <= most and width <= outside
+        reason = f"the fixed pools hold {most} that can train and {outside} unseen ones for {width} a pair"
+    if not enough:
+        fits = f"at most {most} would fit" if most >= 2 else "the data set is too small"
+        yield f"{where}: the {name} side has {available} records and {reason}; {fits}, got {side.records}"
+    elif scenario.retained_per_pair >= side.records:
+        yield (f"scenario.retained_per_pair: must be below {where} = {side.records}, got {scenario.retained_per_pair}")

@@ -1,0 +1,308 @@
+"""Experiment files: TOML, read strictly, all problems reported together."""
+
+import json
+import tomllib
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from aftertrace._spelling import nearest
+from aftertrace.attacks import Attack, EucDist, Feature, FeatureAttack, LogitDrop, OriginalLogit
+from aftertrace.data import SPECIFICATIONS, DataSpec
+from aftertrace.errors import ExperimentError
+from aftertrace.procedures import Retrain
+from aftertrace.trainers import Model, Seeding
+
+Classifier = Literal["tree", "forest", "logistic", "mlp"]
+TwoVersionFeature = Literal["DirectConcat", "SortedConcat", "DirectDiff", "SortedDiff", "EucDist"]
+ScoreName = Literal["LogitDrop", "EucDist"]
+_SCORES: Mapping[str, Attack] = {"LogitDrop": LogitDrop(), "EucDist": EucDist()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """Sizes of the shadow or the target side: `originals`, `pairs` (deletions) of each, `records` to train on."""
+
+    originals: int = 10
+    pairs: int = 20
+    records: int = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """Who trains which model, who is deleted, what is queried. One record is deleted in each pair.
+
+    `pools`: "redrawn", every original draws training and unseen records anew from all records of its side, so
+    that originals are independent; "fixed", the paper's pools of members and non-members (for reproduction).
+    Per pair: one deleted query; `unseen_per_pair`; `retained_per_pair`; `held_out_per_pair` further unseen ones
+    that enter no figure but set thresholds (shadow side) and the unseen/unseen control (target side).
+    """
+
+    pools: Literal["redrawn", "fixed"] = "redrawn"
+    unseen_per_pair: int = 1
+    retained_per_pair: int = 0
+    held_out_per_pair: int = 1
+    shadow: Side = field(default_factory=Side)
+    target: Side = field(default_factory=Side)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcedureSettings:
+    """Retraining; `seed`: "fresh" for a new random stream per version, "same" for the original's again."""
+
+    name: Literal["retrain"] = "retrain"
+    seed: Literal["fresh", "same"] = "fresh"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttackSettings:
+    """Every feature with every classifier, the classical attack with the same, and scores without training."""
+
+    features: tuple[TwoVersionFeature, ...] = typing.get_args(TwoVersionFeature)
+    classifiers: tuple[Classifier, ...] = typing.get_args(Classifier)
+    scores: tuple[ScoreName, ...] = typing.get_args(ScoreName)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerdictSettings:
+    """`attack` gives the verdict, fixed in advance; `limit`: the largest AUC accepted; `confidence` of intervals."""
+
+    attack: str = "LogitDrop"
+    limit: float | None = None
+    confidence: float = 0.95
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """A whole audit by simulation."""
+
+    data: DataSpec
+    seed: int = 0
+    model: Model = field(default_factory=Model)
+    procedure: ProcedureSettings = field(default_factory=ProcedureSettings)
+    scenario: Scenario = field(default_factory=Scenario)
+    attacks: AttackSettings = field(default_factory=AttackSettings)
+    verdict: VerdictSettings = field(default_factory=VerdictSettings)
+
+    def __post_init__(self) -> None:
+        problems = list(_range_problems(self))
+        if problems:
+            raise ExperimentError(problems)
+
+    @classmethod
+    def from_toml(cls, source: str | Path, *, changes: Sequence[str] = ()) -> "Experiment":
+        """Read a file, or an example by name; `changes` are `key=value` with dotted keys and TOML values."""
+        path = find_experiment(source)
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ExperimentError([f"not valid TOML: {error}"], source=str(source)) from error
+        except OSError as error:
+            raise ExperimentError([f"cannot be read ({error.strerror})"], source=str(source)) from error
+        for change in changes:
+            _apply(table, change)
+        return cls.from_dict(table, source=str(source))
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any], *, source: str = "experiment") -> "Experiment":
+        """Read nested settings. Raises `ExperimentError` with all problems and the nearest known keys."""
+        problems: list[str] = []
+        rest = {key: value for key, value in table.items() if key != "data"}
+        data = _read_data(table.get("data"), problems)
+        known = [each.name for each in fields(cls)]
+        problems += [
+            f"unknown key {key!r}{nearest(key, known)}; known are {', '.join(known)}"
+            for key in rest
+            if key not in known
+        ]
+        parts: dict[str, Any] = {}
+        hints = typing.get_type_hints(cls)
+        for key, value in rest.items():
+            if key in known:
+                parts[key] = _read(hints[key], value, key, problems)
+        if not problems and data is not None:
+            try:
+                return cls(data=data, **parts)
+            except ExperimentError as error:
+                problems += error.problems
+        raise ExperimentError(problems, source=source)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All settings as nested plain values, defaults included."""
+        data = {"name": type(self.data).name, **asdict(self.data)}
+        return {**_plain(asdict(self)), "data": _plain(data)}
+
+    def build_attacks(self) -> tuple[Attack, ...]:
+        """The attacks of the settings, each classical opponent once, scores first."""
+        settings = self.attacks
+        scores = [_SCORES[name] for name in settings.scores]
+        classical = [FeatureAttack(Feature.CLASSICAL, name) for name in settings.classifiers]
+        trained = [FeatureAttack(Feature(f), c) for f in settings.features for c in settings.classifiers]
+        return (*scores, OriginalLogit(), *classical, *trained)
+
+    def build_procedure(self, n_classes: int) -> Retrain:
+        """The deployer's procedure for a problem of `n_classes` classes."""
+        return Retrain(self.model.trainer(n_classes), Seeding(self.procedure.seed))
+
+
+def examples() -> dict[str, Path]:
+    """The experiments that come with aftertrace: name -> file."""
+    folder = Path(str(resources.files("aftertrace") / "experiments"))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def find_experiment(source: str | Path) -> Path:
+    """A file, or an example by name. Raises `ExperimentError` naming both."""
+    path = Path(source)
+    if path.is_file():
+        return path
+    known = examples()
+    if str(source) in known:
+        return known[str(source)]
+    raise ExperimentError(
+        [f"there is no such file or example{nearest(str(source), known)}; examples are {', '.join(known)}"],
+        source=str(source),
+    )
+
+
+def to_toml(table: Mapping[str, Any]) -> str:
+    """Nested settings as TOML, in their order; keys that are None are left out."""
+    return "\n".join(_toml_lines(table, ())).strip() + "\n"
+
+
+def _toml_lines(table: Mapping[str, Any], place: tuple[str, ...]) -> list[str]:
+    plain = {key: value for key, value in table.items() if not isinstance(value, Mapping) and value is not None}
+    nested = {key: value for key, value in table.items() if isinstance(value, Mapping)}
+    lines = [f"{_toml_key(key)} = {_toml_value(value)}" for key, value in plain.items()]
+    if place and (plain or not nested):
+        lines = ["", f"[{'.'.join(map(_toml_key, place))}]", *lines]
+    for key, value in nested.items():
+        lines += _toml_lines(value, (*place, key))
+    return lines
+
+
+def _toml_key(key: str) -> str:
+    return key if key.replace("_", "").replace("-", "").isalnum() and key.isascii() else json.dumps(key)
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml_value, value))}]"
+    return json.dumps(value, ensure_ascii=False)  # booleans, numbers and basic strings are written alike
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Mapping():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+    return value
+
+
+def _apply(table: dict[str, Any], change: str) -> None:
+    key, equals, text = change.partition("=")
+    if not equals or not key.strip():
+        raise ExperimentError(
+            [f"a change must be KEY=VALUE, such as model.name=forest, got {change!r}"], source="--set"
+        )
+    try:
+        value = tomllib.loads(f"value = {text.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()  # a bare word is a string
+    *place, last = (part.strip() for part in key.split("."))
+    for part in place:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise ExperimentError([f"{key.strip()}: {part} is a value and has no keys below it"], source="--set")
+    table[last] = value
+
+
+def _read_data(section: Any, problems: list[str]) -> DataSpec | None:
+    kinds = {kind.name: kind for kind in SPECIFICATIONS}
+    names = ", ".join(kinds)
+    if not isinstance(section, Mapping) or "name" not in section:
+        problems.append(f"data.name: must be one of {names}, got nothing")
+        return None
+    name = section["name"]
+    if name not in kinds:
+        problems.append(f"data.name: must be one of {names}, got {name!r}{nearest(str(name), kinds)}")
+        return None
+    rest = {key: value for key, value in section.items() if key != "name"}
+    return _read(kinds[name], rest, "data", problems)
+
+
+def _read(kind: Any, value: Any, place: str, problems: list[str]) -> Any:
+    """`value` as a `kind`, or None with problems added."""
+    _unknown_keys(kind, value, place, problems)
+    before = len(problems)
+    try:
+        return TypeAdapter(kind, config=_config(kind)).validate_json(json.dumps(value, default=str), strict=True)
+    except ValidationError as error:
+        for each in error.errors():
+            where = ".".join([place, *(str(part) for part in each["loc"])])
+            reason = each["msg"][0].lower() + each["msg"][1:]
+            got = "" if each["type"] == "missing" else f", got {each['input']!r}"
+            problems.append(f"{where}: {reason}{got}")
+    except ExperimentError as error:
+        problems += error.problems
+    assert len(problems) > before
+    return None
+
+
+def _config(kind: Any) -> ConfigDict | None:
+    return None if is_dataclass(kind) else ConfigDict()
+
+
+def _unknown_keys(kind: Any, value: Any, place: str, problems: list[str]) -> None:
+    """Keys that no field of the dataclass `kind` has, at every depth."""
+    if not (isinstance(value, Mapping) and is_dataclass(kind)):
+        return
+    hints = typing.get_type_hints(kind)
+    known = [each.name for each in fields(kind)]
+    for key, item in value.items():
+        if key in known:
+            _unknown_keys(hints[key], item, f"{place}.{key}", problems)
+        else:
+            problems.append(
+                f"{place}.{key}: unknown key{nearest(str(key), known)}; known are {', '.join(known) or 'none'}"
+            )
+
+
+def _range_problems(experiment: Experiment) -> typing.Iterator[str]:
+    scenario, verdict = experiment.scenario, experiment.verdict
+    least = {
+        "seed": (experiment.seed, 0),
+        "scenario.unseen_per_pair": (scenario.unseen_per_pair, 1),
+        "scenario.retained_per_pair": (scenario.retained_per_pair, 0),
+        "scenario.held_out_per_pair": (scenario.held_out_per_pair, 1),
+    }
+    for name, side in (("shadow", scenario.shadow), ("target", scenario.target)):
+        least[f"scenario.{name}.originals"] = (side.originals, 1)
+        least[f"scenario.{name}.pairs"] = (side.pairs, 1)
+        least[f"scenario.{name}.records"] = (side.records, 2)
+        if side.pairs > side.records:
+            yield (
+                f"scenario.{name}.pairs: each pair deletes another record, so there can be at most "
+                f"{side.records} (scenario.{name}.records), got {side.pairs}"
+            )
+    for key, (value, low) in least.items():
+        if value < low:
+            yield f"{key}: must be at least {low}, got {value}"
+    if verdict.limit is not None and not 0.5 < verdict.limit < 1:
+        yield f"verdict.limit: must be an AUC between 0.5 and 1, got {verdict.limit}"
+    if not 0.5 <= verdict.confidence < 1:
+        yield f"verdict.confidence: must be at least 0.5 and below 1, such as 0.95, got {verdict.confidence}"
+    if experiment.attacks.features and not experiment.attacks.classifiers:
+        yield "attacks.classifiers: features need at least one classifier, got none"
+    names = [attack.name for attack in experiment.build_attacks() if not attack.classical]
+    if verdict.attack not in names:
+        yield (
+            f"verdict.attack: must be an attack of this experiment{nearest(verdict.attack, names)}, "
+            f"got {verdict.attack!r}; known are {', '.join(names)}"
+        )

@@ -1,0 +1,217 @@
+"""An experiment, from its file to its result on disk."""
+
+import platform
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aftertrace._hashing import canonical, digest
+from aftertrace.attacks import Attack
+from aftertrace.data import load
+from aftertrace.engine import Engine, InProcess
+from aftertrace.errors import StoreError
+from aftertrace.posteriors import Posteriors, Role, Use, concatenate
+from aftertrace.procedures import Procedure
+from aftertrace.results import Counts, DataSummary, Overfitting, Result, Scores, Spread
+from aftertrace.scenarios._assess import Judgement, Progress, assess
+from aftertrace.scenarios._draw import SIDES, Unit, draw_units
+from aftertrace.scenarios._experiment import Experiment, to_toml
+from aftertrace.scenarios._simulate import Probe, Simulation, simulate
+from aftertrace.scenarios._statements import not_tested, run_notes, threat_model
+from aftertrace.store import RunFolder
+
+LIBRARIES = ("aftertrace", "numpy", "scipy", "scikit-learn", "pyarrow")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A finished run: what it found, every score, and where it is."""
+
+    result: Result
+    scores: Scores
+    folder: Path
+
+
+def run_experiment(
+    experiment: Experiment,
+    *,
+    out: Path | None = None,
+    data_dir: Path | None = None,
+    engine: Engine | None = None,
+    force: bool = False,
+    procedure: Procedure | None = None,
+    attacks: Sequence[Attack] = (),
+    probes: Mapping[str, Probe] | None = None,
+    progress: Progress = lambda stage, done, total: None,
+) -> Run:
+    """Simulate, attack and judge; keep everything in `out` (default: a folder below `runs/` named by content).
+
+    Finished units are read, not trained again: run a killed run again to resume it. `procedure` replaces the
+    experiment's model and procedure; `attacks` are added to the experiment's; `probes` measure more.
+    """
+    engine = engine or InProcess()
+    started = time.monotonic()
+    data = load(experiment.data, data_dir=data_dir)
+    units = draw_units(experiment.scenario, n_records=len(data), seed=experiment.seed)
+    simulation = Simulation(
+        data=data,
+        procedure=procedure or experiment.build_procedure(len(data.classes)),
+        seed=experiment.seed,
+        probes=probes or {},
+    )
+    identity = _identity(experiment, simulation)
+    folder = RunFolder.open(out or default_folder(identity, experiment), identity=identity, force=force)
+    folder.write("experiment.toml", to_toml(experiment.as_dict()))
+    damaged = _simulate_missing(simulation, units, folder, engine, progress)
+    trained = time.monotonic()
+
+    sides = {name: _read_side(simulation, [u for u in units if u.side == name], folder) for name in SIDES}
+    judgement = Judgement(
+        attack=experiment.verdict.attack,
+        limit=experiment.verdict.limit,
+        confidence=experiment.verdict.confidence,
+        seed=experiment.seed,
+    )
+    every_attack = (*experiment.build_attacks(), *attacks)
+    shadow, target = sides["shadow"][0], sides["target"][0]
+    assessment = assess(shadow, target, every_attack, judgement, engine=engine, progress=progress)
+    counts = _counts(target, [facts for _, side in sides.values() for facts in side])
+    result = Result(
+        title=f"{experiment.model.name if procedure is None else type(procedure).__name__} on {data.name}",
+        verdict=assessment.verdict,
+        attacks=assessment.attacks,
+        controls=assessment.controls,
+        counts=counts,
+        overfitting=_overfitting(sides["target"][1]),
+        data=DataSummary(
+            name=data.name,
+            records=len(data),
+            features=len(data.columns),
+            classes=data.classes,
+            fingerprint=data.fingerprint,
+            notes=data.notes,
+        ),
+        settings=_public_settings(experiment, procedure),
+        threat_model=threat_model(experiment, custom=procedure is not None),
+        not_tested=not_tested(experiment),
+        notes=run_notes(experiment, counts),
+    )
+    folder.write("scores.parquet", assessment.scores.to_parquet())
+    folder.write("result.json", result.to_json())
+    finished = time.monotonic()
+    folder.write_json(
+        "manifest.json",
+        {
+            **folder.read_manifest(),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": {"training": round(trained - started, 3), "attacks": round(finished - trained, 3)},
+            "libraries": {name: version(name) for name in LIBRARIES},
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "device": "cpu",
+            "retrained_because_damaged": damaged,
+            "units": [simulation.address(unit) for unit in units],
+        },
+    )
+    return Run(result=result, scores=assessment.scores, folder=folder.path)
+
+
+def default_folder(identity: Mapping[str, Any], experiment: Experiment) -> Path:
+    """A folder below `runs/`, the same for the same experiment, so that running it again resumes it."""
+    return Path("runs") / f"{type(experiment.data).name}-{experiment.model.name.split(':')[-1]}-{digest(identity)[:8]}"
+
+
+def _identity(experiment: Experiment, simulation: Simulation) -> dict[str, Any]:
+    """What a run folder keeps for its life. The numbers of originals may grow, attacks and verdict may change."""
+    settings = experiment.as_dict()
+    scenario = settings["scenario"]
+    for side in SIDES:
+        scenario[side] = {key: value for key, value in scenario[side].items() if key != "originals"}
+    return {
+        "seed": experiment.seed,
+        "data": {"name": simulation.data.name, "fingerprint": simulation.data.fingerprint},
+        "model": settings["model"],
+        "procedure": canonical(simulation.procedure),
+        "scenario": scenario,
+        "probes": canonical(simulation.probes),
+    }
+
+
+def _simulate_missing(
+    simulation: Simulation, units: Sequence[Unit], folder: RunFolder, engine: Engine, progress: Progress
+) -> list[str]:
+    """Train what is not there; return the addresses of files that were damaged and are trained again."""
+    damaged, missing = [], []
+    for unit in units:
+        address = simulation.address(unit)
+        if folder.has_unit(address):
+            try:
+                folder.read_unit(address)
+                continue
+            except StoreError as error:
+                damaged.append(address)
+                progress(f"note: {error}; it is trained again", 0, 0)
+        missing.append((address, unit))
+    total = sum(unit.n_models for unit in units)
+    done = total - sum(unit.n_models for _, unit in missing)
+    progress("models", done, total)
+    for number, (table, facts) in engine.map(simulate, simulation, [unit for _, unit in missing]):
+        address, unit = missing[number]
+        folder.write_unit(address, table, facts)
+        done += unit.n_models
+        progress("models", done, total)
+    return damaged
+
+
+def _read_side(
+    simulation: Simulation, units: Iterable[Unit], folder: RunFolder
+) -> tuple[Posteriors, list[dict[str, Any]]]:
+    """All queries of a side, with pairs numbered through, and the facts of its units."""
+    tables, every_fact, pairs = [], [], 0
+    for unit in units:
+        table, facts = folder.read_unit(simulation.address(unit))
+        tables.append(replace(table, pair=table.pair + pairs))
+        every_fact.append(facts)
+        pairs += len(unit.deleted)
+    return concatenate(tables), every_fact
+
+
+def _counts(target: Posteriors, facts: Sequence[Mapping[str, Any]]) -> Counts:
+    evaluated = target.role[target.use == Use.EVALUATE]
+    return Counts(
+        originals=len(np.unique(target.original)),
+        pairs=len(np.unique(target.pair)),
+        deleted=int((evaluated == Role.DELETED).sum()),
+        unseen=int((evaluated == Role.UNSEEN).sum()),
+        held_out=int((target.use == Use.HELD_OUT).sum()),
+        retained=int((evaluated == Role.RETAINED).sum()),
+        models=sum(each["counts"].get("models", 0) for each in facts),
+        unconverged=sum(each["counts"].get("unconverged", 0) for each in facts),
+    )
+
+
+def _overfitting(facts: Sequence[Mapping[str, float]]) -> Overfitting:
+    train, test = (np.array([each[name] for each in facts]) for name in ("train_accuracy", "test_accuracy"))
+    return Overfitting(train_accuracy=_spread(train), test_accuracy=_spread(test), gap=_spread(train - test))
+
+
+def _spread(values: np.ndarray) -> Spread:
+    return Spread(mean=float(values.mean()), low=float(values.min()), high=float(values.max()))
+
+
+def _public_settings(experiment: Experiment, procedure: Procedure | None) -> dict[str, Any]:
+    """The settings without folders of this machine."""
+    settings = experiment.as_dict()
+    for key, value in settings["data"].items():
+        if key == "path" and value is not None:
+            settings["data"][key] = Path(str(value)).name
+    if procedure is not None:
+        settings["procedure"] = canonical(procedure)
+        del settings["model"]
+    return settings

@@ -1,0 +1,157 @@
+"""One unit of work: train an original, forget, query, and let the models go."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aftertrace._hashing import digest
+from aftertrace._random import Stream, rng_for, stream
+from aftertrace.data import Dataset
+from aftertrace.posteriors import Posteriors, Role, Use
+from aftertrace.procedures import Procedure
+from aftertrace.scenarios._draw import Unit
+from aftertrace.trainers import Models, Seeding, TrainingData
+
+UNIT_FORMAT = 1
+"""Raised whenever equal specifications would give other posteriors than before. 1: first."""
+
+_QUERIES = (
+    # field of Unit, role, use
+    ("deleted", Role.DELETED, Use.EVALUATE),
+    ("unseen", Role.UNSEEN, Use.EVALUATE),
+    ("held_out", Role.UNSEEN, Use.HELD_OUT),
+    ("retained", Role.RETAINED, Use.EVALUATE),
+)
+
+
+class Probe(Protocol):
+    """Measures more than posteriors beside the living models. A specification, like a trainer."""
+
+    def measure(
+        self,
+        models: Models,
+        model: NDArray[np.int64],
+        x: NDArray[np.float64],
+        label: NDArray[np.int64],
+        *,
+        rng: np.random.Generator,
+    ) -> NDArray[np.floating]:
+        """A measurement [Q, ...] of model number `model` [Q] at the queries `x` [Q, F] of class `label` [Q]."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """What all units share: the data, how the deployer works, what is measured, and the seed."""
+
+    data: Dataset
+    procedure: Procedure
+    seed: int
+    probes: Mapping[str, Probe] = field(default_factory=dict)
+
+    def address(self, unit: Unit) -> str:
+        """Digest of everything that determines the unit's posteriors, versions of the libraries included."""
+        return digest(
+            {
+                "format": UNIT_FORMAT,
+                "data": self.data.fingerprint,
+                "procedure": self.procedure,
+                "seed": self.seed,
+                "probes": self.probes,
+                "unit": unit,
+                "libraries": {name: version(name) for name in ("numpy", "scipy", "scikit-learn")},
+            }
+        )
+
+
+def simulate(simulation: Simulation, unit: Unit) -> tuple[Posteriors, dict[str, Any]]:
+    """Posteriors of the unit's queries by the original (version 0) and each pair's unlearned model (version 1).
+
+    Also facts of the unit: accuracy of the original on its training and on unseen records, and the training's
+    counts. `pair` numbers the unit's pairs, `original` is its index. Nothing of the models is kept.
+    """
+    data = simulation.data
+    training = TrainingData(data.x, data.label, len(data.classes))
+    pairs = len(unit.deleted)
+    original = np.zeros((1, len(data)), dtype=bool)
+    original[0, unit.train] = True
+    kept = np.repeat(original, pairs, axis=0)
+    kept[np.arange(pairs), unit.deleted] = False
+
+    learned = simulation.procedure.learn(training, original, streams=_streams(simulation, unit, range(1)))
+    forgotten = simulation.procedure.forget(
+        learned,
+        training,
+        np.zeros(pairs, dtype=np.int64),
+        kept,
+        streams=_streams(simulation, unit, range(1, 1 + pairs)),
+    )
+
+    record, pair, member, use = _queries(unit)
+    x, label = data.x[record], data.label[record]
+    before, accuracy = _query_original(learned.models, data, unit, x)
+    table = Posteriors(
+        log_values=np.stack([before, forgotten.models.log_posteriors(x, pair)], axis=1),
+        member=member,
+        label=label,
+        classes=data.classes,
+        record=record,
+        pair=pair,
+        original=np.full(len(record), unit.index),
+        use=use,
+        probes={
+            name: np.stack(
+                [
+                    probe.measure(models, model, x, label, rng=_probe_rng(simulation, unit, name, number))
+                    for number, (models, model) in enumerate(
+                        [(learned.models, np.zeros_like(pair)), (forgotten.models, pair)]
+                    )
+                ],
+                axis=1,
+            )
+            for name, probe in simulation.probes.items()
+        },
+    )
+    counts = {
+        name: learned.models.counts.get(name, 0) + forgotten.models.counts.get(name, 0)
+        for name in {*learned.models.counts, *forgotten.models.counts}
+    }
+    return table, {"counts": counts, **accuracy}
+
+
+def _streams(simulation: Simulation, unit: Unit, versions: range) -> list[np.random.SeedSequence]:
+    fresh = simulation.procedure.seeding is Seeding.FRESH
+    return [stream(simulation.seed, Stream.TRAIN, unit.side, unit.index, number if fresh else 0) for number in versions]
+
+
+def _probe_rng(simulation: Simulation, unit: Unit, name: str, number: int) -> np.random.Generator:
+    return rng_for(simulation.seed, Stream.PROBE, unit.side, unit.index, name, number)
+
+
+def _queries(unit: Unit) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], NDArray[np.int8]]:
+    """Record, pair, membership [Q, 2] and use of all queries, ordered by role."""
+    record, pair, member, use = [], [], [], []
+    for name, role, purpose in _QUERIES:
+        chosen = getattr(unit, name).reshape(len(unit.deleted), -1)
+        record.append(chosen.ravel())
+        pair.append(np.repeat(np.arange(len(chosen)), chosen.shape[1]))
+        member.append(np.tile([role in (Role.DELETED, Role.RETAINED), role is Role.RETAINED], (chosen.size, 1)))
+        use.append(np.full(chosen.size, purpose, dtype=np.int8))
+    return np.concatenate(record), np.concatenate(pair), np.concatenate(member), np.concatenate(use)
+
+
+def _query_original(
+    models: Models, data: Dataset, unit: Unit, x: NDArray[np.float64]
+) -> tuple[NDArray[np.floating], dict[str, float]]:
+    """The original's log posteriors at the queries, and its accuracies; one call, since calls are what costs."""
+    everything = np.concatenate([x, data.x[unit.train], data.x[unit.test]])
+    answers = models.log_posteriors(everything, np.zeros(len(everything), dtype=np.int64))
+    at_queries, at_train, at_test = np.split(answers, [len(x), len(x) + len(unit.train)])
+    return at_queries, {
+        "train_accuracy": float((at_train.argmax(axis=1) == data.label[unit.train]).mean()),
+        "test_accuracy": float((at_test.argmax(axis=1) == data.label[unit.test]).mean()),
+    }

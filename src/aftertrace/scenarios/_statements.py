@@ -1,0 +1,55 @@
+"""What was assumed, what was not tested, and what a reader must know: sentences for the result."""
+
+from aftertrace.results import Counts
+from aftertrace.scenarios._experiment import Experiment
+
+
+def threat_model(experiment: Experiment, *, custom: bool) -> tuple[str, ...]:
+    """Who the attacker is, what is seen, and how the deployer works."""
+    scenario = experiment.scenario
+    seeds = {
+        "fresh": "every version is trained with new random numbers",
+        "same": "every version is trained with the random numbers of the original",
+    }
+    deployer = (
+        "The deployer forgets by a procedure of its own; see the settings."
+        if custom
+        else f"The deployer forgets by training a new model on the records that remain; "
+        f"{seeds[experiment.procedure.seed]}."
+    )
+    return (
+        "The attacker asks the model before and after one deletion for its posteriors at a record, and knows the "
+        "record's true class.",
+        "The attacker can train shadow models of the same kind on other records of the same population.",
+        deployer,
+        f"One record is deleted at a time, drawn at random from {scenario.target.records} training records.",
+    )
+
+
+def not_tested(experiment: Experiment) -> tuple[str, ...]:
+    """What this audit says nothing about."""
+    return (
+        "Attackers who know candidate records and train shadow models with and without them.",
+        "Attackers who see only predicted classes, more than two versions, or the model's parameters.",
+        "Several records deleted at once, added records, and approximate unlearning.",
+        "Whether single persons with unusual records are exposed more than this average.",
+        *(() if experiment.scenario.retained_per_pair else ("Records that stayed in the training set.",)),
+    )
+
+
+def run_notes(experiment: Experiment, counts: Counts) -> tuple[str, ...]:
+    """What a reader must know to read the figures rightly."""
+    notes = []
+    if experiment.scenario.pools == "fixed":
+        notes.append(
+            "Fixed pools, for reproduction only: roles are tied to records, and in leak-free audits of this design "
+            '14 to 68 % of intervals exclude one half. For a verdict use pools = "redrawn".'
+        )
+    if counts.unconverged:
+        notes.append(
+            f"{counts.unconverged} of {counts.models} models stopped at their limit of iterations before the "
+            f"solver's tolerance."
+        )
+    if counts.originals < 6:
+        notes.append(f"{counts.originals} target originals: intervals and tests over originals need at least 6.")
+    return tuple(notes)

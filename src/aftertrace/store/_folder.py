@@ -1,0 +1,131 @@
+"""A run on disk."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aftertrace.errors import PosteriorsError, StoreError
+from aftertrace.posteriors import Posteriors, from_parquet, to_parquet
+from aftertrace.store._atomic import make_folder, remove_unfinished, write_atomically
+
+FORMAT = 1
+"""Version of the run folder. 1: first."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A folder with `manifest.json` and `posteriors/`, one Parquet file per finished unit, named by its address.
+
+    An address is the digest of everything that determines the unit; a file is used only if it says the same
+    address inside and its checksums hold. All writes are atomic.
+    """
+
+    path: Path
+
+    @classmethod
+    def open(cls, path: Path, *, identity: Mapping[str, Any], force: bool = False) -> "RunFolder":
+        """The folder of a run, made if absent.
+
+        `identity`: nested settings that a run keeps for its life. Raises `StoreError` if the folder holds a run
+        of another identity (unless `force`: its units stay, its results are replaced), or other files.
+        """
+        folder = cls(path)
+        if path.exists() and not path.is_dir():
+            raise StoreError(f"{path}: a run needs a folder, and this is a file. Choose another one with --out.")
+        manifest = folder.manifest_path
+        if manifest.exists():
+            different = _differences(folder.read_manifest()["identity"], dict(identity))
+            if different and not force:
+                raise StoreError(
+                    f"{path}: this folder holds a run of another experiment ({'; '.join(different[:4])}"
+                    f"{'; ...' if len(different) > 4 else ''}). Choose another --out, or replace it with --force."
+                )
+        elif path.is_dir() and any(not item.name.startswith(".") for item in path.iterdir()) and not force:
+            raise StoreError(f"{path}: this folder holds other files and no run. Choose another --out, or use --force.")
+        make_folder(folder.units_path)
+        for place in (path, folder.units_path):
+            remove_unfinished(place)
+        folder.write_json("manifest.json", {"format": FORMAT, "identity": dict(identity)})
+        return folder
+
+    @property
+    def manifest_path(self) -> Path:
+        """Where `manifest.json` is."""
+        return self.path / "manifest.json"
+
+    @property
+    def units_path(self) -> Path:
+        """Where the finished units are."""
+        return self.path / "posteriors"
+
+    def read_manifest(self) -> dict[str, Any]:
+        """The manifest. Raises `StoreError` if it is absent, damaged or of another format."""
+        content = self.read("manifest.json")
+        try:
+            manifest = json.loads(content)
+            found = manifest["format"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{self.manifest_path}: damaged, it must be JSON with a format ({error}).") from error
+        if found != FORMAT:
+            raise StoreError(f"{self.manifest_path}: a run must have format {FORMAT}, got {found}.")
+        return dict(manifest)
+
+    def read(self, name: str) -> bytes:
+        """A file of the run. Raises `StoreError` if it is not there."""
+        try:
+            return (self.path / name).read_bytes()
+        except OSError as error:
+            raise StoreError(
+                f"{self.path}: there is no readable {name} ({error.strerror}); run the experiment again to write it."
+            ) from error
+
+    def write(self, name: str, content: bytes | str, *, private: bool = False) -> Path:
+        """Write a file of the run atomically."""
+        data = content.encode() if isinstance(content, str) else content
+        write_atomically(self.path / name, data, private=private)
+        return self.path / name
+
+    def write_json(self, name: str, value: Mapping[str, Any]) -> Path:
+        """Write a JSON file of the run atomically."""
+        return self.write(name, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+    def write_unit(self, address: str, table: Posteriors, facts: Mapping[str, Any]) -> None:
+        """Keep a finished unit."""
+        write_atomically(self._unit(address), to_parquet(table, facts={**facts, "address": address}))
+
+    def has_unit(self, address: str) -> bool:
+        """Is there a file of that unit?"""
+        return self._unit(address).is_file()
+
+    def read_unit(self, address: str) -> tuple[Posteriors, dict[str, Any]]:
+        """A finished unit. Raises `StoreError` if its file is damaged or holds another unit."""
+        path = self._unit(address)
+        try:
+            table, facts = from_parquet(path.read_bytes())
+        except (PosteriorsError, OSError) as error:
+            raise StoreError(f"{path}: damaged ({error})") from error
+        if facts.get("address") != address:
+            raise StoreError(f"{path}: damaged (it holds the unit {facts.get('address')!r})")
+        return table, facts
+
+    def _unit(self, address: str) -> Path:
+        return self.units_path / f"{address}.parquet"
+
+
+def _differences(there: Any, here: Any, name: str = "") -> list[str]:
+    """Settings that differ, as `name: there ..., here ...`."""
+    if isinstance(there, Mapping) and isinstance(here, Mapping):
+        keys = sorted({*there, *here})
+        return [
+            line
+            for key in keys
+            for line in _differences(there.get(key), here.get(key), f"{name}.{key}" if name else str(key))
+        ]
+    return [] if there == here else [f"{name}: there {_short(there)}, here {_short(here)}"]
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 24 else text[:12] + "…"
