@@ -1,0 +1,97 @@
+"""Engines give the same answers, survive dead workers, and use one thread a task."""
+
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+import scipy.linalg  # noqa: F401 - loads a BLAS whose threads are counted
+from threadpoolctl import threadpool_info
+
+from aftertrace.engine import InProcess, Processes, choose
+from aftertrace.engine import _engines as engines
+from aftertrace.errors import TrainingError
+
+
+def square(context, task):
+    return context * task**2
+
+
+def slow_square(context, task):
+    time.sleep(0.02)
+    return float(np.linalg.norm(context) * task**2)
+
+
+def threads(context, task):
+    return max(pool["num_threads"] for pool in threadpool_info())
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """Workers start at once."""
+    monkeypatch.setattr(engines, "START_SECONDS", 0.0)
+
+
+def test_in_process_is_in_order():
+    assert list(InProcess().map(square, 2, [3, 1, 2])) == [(0, 18), (1, 2), (2, 8)]
+
+
+def test_processes_equal_in_process(eager):
+    context = np.arange(200_000.0)
+    answers = dict(Processes(2).map(slow_square, context, range(12)))
+    assert answers == dict(InProcess().map(slow_square, context, range(12)))
+
+
+def test_little_work_starts_no_workers(monkeypatch):
+    monkeypatch.setattr(Processes, "_in_workers", lambda *_: pytest.fail("workers were started"))
+    assert dict(Processes(2).map(square, 1, range(5))) == {k: k**2 for k in range(5)}
+
+
+@pytest.mark.parametrize("engine", [InProcess(), Processes(2)], ids=repr)
+def test_one_thread_a_task(engine, eager):
+    assert {answer for _, answer in engine.map(threads, None, range(4))} == {1}
+
+
+def die_once(context, task):
+    marker = context / f"died-{task}"
+    if task == 3 and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.01)
+    return task
+
+
+def test_a_killed_worker_costs_its_task_not_the_run(eager, tmp_path):
+    answers = dict(Processes(2).map(die_once, tmp_path, range(8)))
+    assert answers == {k: k for k in range(8)}
+
+
+def always_die(context, task):
+    if task:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.01)
+    return task
+
+
+def test_workers_that_always_die_end_the_run_with_advice(eager):
+    with pytest.raises(TrainingError, match="died 3 times in a row .* fewer --jobs than 2"):
+        list(Processes(2).map(always_die, None, range(4)))
+
+
+def fail(context, task):
+    time.sleep(0.01)
+    if task == 2:
+        raise TrainingError("no")
+    return task
+
+
+@pytest.mark.parametrize("engine", [InProcess(), Processes(2)], ids=repr)
+def test_errors_of_tasks_reach_the_caller(engine, eager):
+    with pytest.raises(TrainingError, match="^no$"):
+        list(engine.map(fail, None, range(4)))
+
+
+def test_choose():
+    assert choose(1) == InProcess()
+    assert choose(3) == Processes(3)

@@ -1,0 +1,119 @@
+"""Runs on disk: whole or absent, addressed by content, foreign ones refused."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from aftertrace.attacks import simulated_posteriors
+from aftertrace.errors import StoreError
+from aftertrace.store import RunFolder, write_atomically
+
+IDENTITY = {"seed": 0, "model": {"name": "tree"}}
+ADDRESS = "ab" * 32
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return RunFolder.open(tmp_path / "run", identity=IDENTITY)
+
+
+@pytest.fixture
+def table():
+    return simulated_posteriors(leak=1, seed=0, originals=1)
+
+
+def test_units_come_back(folder, table):
+    assert not folder.has_unit(ADDRESS)
+    folder.write_unit(ADDRESS, table, {"n": 3})
+    again, facts = folder.read_unit(ADDRESS)
+    assert np.array_equal(again.log_values, table.log_values)
+    assert facts == {"n": 3, "address": ADDRESS}
+
+
+def test_a_truncated_unit_is_damaged(folder, table):
+    folder.write_unit(ADDRESS, table, {})
+    path = folder.units_path / f"{ADDRESS}.parquet"
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(StoreError, match=f"{ADDRESS}.parquet: damaged"):
+        folder.read_unit(ADDRESS)
+
+
+def test_a_unit_under_another_name_is_damaged(folder, table):
+    folder.write_unit(ADDRESS, table, {})
+    path = folder.units_path / f"{ADDRESS}.parquet"
+    path.rename(path.with_name("cd" * 32 + ".parquet"))
+    with pytest.raises(StoreError, match="it holds the unit 'abab"):
+        folder.read_unit("cd" * 32)
+
+
+def test_the_same_experiment_opens_again(folder):
+    assert RunFolder.open(folder.path, identity=IDENTITY).path == folder.path
+
+
+def test_another_experiment_is_refused_and_said(folder, table):
+    folder.write_unit(ADDRESS, table, {})
+    other = {"seed": 0, "model": {"name": "forest"}}
+    with pytest.raises(StoreError, match=r"another experiment \(model.name: there tree, here forest\).*--force"):
+        RunFolder.open(folder.path, identity=other)
+    assert RunFolder.open(folder.path, identity=other, force=True).has_unit(ADDRESS)
+
+
+def test_foreign_folders_and_files_are_refused(tmp_path):
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(StoreError, match="holds other files and no run"):
+        RunFolder.open(tmp_path, identity=IDENTITY)
+    with pytest.raises(StoreError, match="this is a file"):
+        RunFolder.open(tmp_path / "thesis.tex", identity=IDENTITY)
+    assert (tmp_path / "thesis.tex").read_text() == "mine"
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", json.dumps({"format": 99})])
+def test_damaged_manifests(folder, content):
+    folder.manifest_path.write_text(content)
+    with pytest.raises(StoreError, match=r"manifest.json: (damaged|a run must have format)"):
+        folder.read_manifest()
+
+
+def test_absent_results_say_how_to_go_on(folder):
+    with pytest.raises(StoreError, match="no readable result.json .* run the experiment again"):
+        folder.read("result.json")
+
+
+def test_what_a_killed_process_left_is_removed(folder):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (folder.units_path / f".unfinished-{gone.pid}-abc").write_bytes(b"half")
+    living = folder.units_path / f".unfinished-{os.getpid()}-abc"
+    living.write_bytes(b"half")
+    RunFolder.open(folder.path, identity=IDENTITY)
+    assert [path.name for path in folder.units_path.iterdir()] == [living.name]
+
+
+def test_a_full_disk_leaves_the_old_file_and_says_so(tmp_path, monkeypatch):
+    path = tmp_path / "result.json"
+    write_atomically(path, b"old")
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match=r"no space left on the disk\. Finished units are kept"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [item.name for item in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_folders_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be written"):
+        RunFolder.open(tmp_path / "file" / "below", identity=IDENTITY)
+
+
+def test_private_files_are_private(folder):
+    path = folder.write("key", "secret", private=True)
+    assert path.stat().st_mode & 0o777 == 0o600
