@@ -20,7 +20,8 @@ LAYERS = [
     {"attacks", "procedures"},
     {"trainers"},
     {"data", "posteriors", "statistics"},
-    {"errors", "_random", "_hashing", "_spelling"},
+    {"_hashing"},
+    {"errors", "_random", "_spelling"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 PACKAGES = sorted(path.parent.name for path in SOURCE.glob("*/__init__.py"))

@@ -63,7 +63,7 @@ class Processes:
 
         failures = 0
         while left:
-            calls = (delayed(_numbered)(function, context, number, task) for number, task in left.items())
+            calls = (delayed(_numbered)(function, context, number, task) for number, task in list(left.items()))
             pool = Parallel(n_jobs=self.jobs, backend="loky", return_as="generator_unordered", batch_size=1)
             try:
                 with closing(pool(calls)) as answers:

@@ -126,7 +126,6 @@ class _Sample:
     shadow_deleted: NDArray[np.intp]
     shadow_unseen: NDArray[np.intp]
     shadow_held_out: NDArray[np.intp]
-    n_originals: int
     judgement: Judgement
 
     @classmethod
@@ -134,21 +133,26 @@ class _Sample:
         rows = np.flatnonzero((target.use == Use.EVALUATE) & np.isin(target.role, (Role.DELETED, Role.UNSEEN)))
         is_deleted = target.role[rows] == Role.DELETED
         calibration = np.zeros(len(rows), dtype=bool)
-        nothing = np.array([], dtype=np.intp)
-        shadow_rows = [nothing, nothing, nothing]
+        shadow_deleted = shadow_unseen = shadow_held_out = np.array([], dtype=np.intp)
         if shadow is None:
             unseen = np.unique(target.record[rows][~is_deleted])
             coin = rng_for(judgement.seed, Stream.SPLIT).permutation(len(unseen)) < len(unseen) // 2
             calibration = ~is_deleted & np.isin(target.record[rows], unseen[coin])
         else:
             evaluated = shadow.use == Use.EVALUATE
-            shadow_rows = [
-                np.flatnonzero(evaluated & (shadow.role == Role.DELETED)),
-                np.flatnonzero(evaluated & (shadow.role == Role.UNSEEN)),
-                np.flatnonzero(shadow.use == Use.HELD_OUT),
-            ]
-        original = target.original[rows]
-        return cls(rows, is_deleted, original, calibration, *shadow_rows, len(np.unique(original)), judgement)
+            shadow_deleted = np.flatnonzero(evaluated & (shadow.role == Role.DELETED))
+            shadow_unseen = np.flatnonzero(evaluated & (shadow.role == Role.UNSEEN))
+            shadow_held_out = np.flatnonzero(shadow.use == Use.HELD_OUT)
+        return cls(
+            rows=rows,
+            is_deleted=is_deleted,
+            original=target.original[rows],
+            calibration=calibration,
+            shadow_deleted=shadow_deleted,
+            shadow_unseen=shadow_unseen,
+            shadow_held_out=shadow_held_out,
+            judgement=judgement,
+        )
 
     def interval(self, score: Array) -> Interval:
         own = score[self.rows]
@@ -201,8 +205,16 @@ def _rate(mark: _Marks, fpr: float, sample: _Sample) -> RateAtFpr:
         calibration = own[sample.calibration]
     else:
         calibration = mark.shadow[sample.shadow_held_out]
-    negative = own[~sample.is_deleted & ~sample.calibration]
-    return rate_at_fpr(own[sample.is_deleted], negative, calibration, fpr=fpr, confidence=sample.judgement.confidence)
+    evaluated = ~sample.is_deleted & ~sample.calibration
+    return rate_at_fpr(
+        own[sample.is_deleted],
+        own[evaluated],
+        calibration,
+        fpr=fpr,
+        original_positive=sample.original[sample.is_deleted],
+        original_negative=sample.original[evaluated],
+        confidence=sample.judgement.confidence,
+    )
 
 
 def _degradation(mark: _Marks, classical: _Marks, sample: _Sample) -> Degradation:
@@ -220,8 +232,10 @@ def _against_classical(
     tested = [attack for attack in attacks if not attack.classical and attack.opponent in marks]
     if not tested:
         return {}
-    own = {name: auc_by_original(mark.target[sample.rows], sample.is_deleted, sample.original)[1]
-           for name, mark in marks.items()}  # fmt: skip
+    own = {
+        name: auc_by_original(mark.target[sample.rows], sample.is_deleted, sample.original)[1]
+        for name, mark in marks.items()
+    }
     difference = np.column_stack([own[attack.name] - own[attack.opponent] for attack in tested])
     difference = difference[np.isfinite(difference).all(axis=1)]
     if len(difference) < 2:

@@ -1,0 +1,35 @@
+"""Data sets: labelled records as every trainer sees them.
+
+A specification says which; `load` reads it. `N` records, `F` features, `K` classes.
+
+    data = load(Adult(encoding="onehot"), data_dir=Path("data"))     # x [N, F], label [N], classes K, columns F
+    mine = load(Csv(path="loans.csv", target="default", drop=("id",)))
+    data.fingerprint                                                 # equal for equal content
+    [info.name for info in available()]                              # what is known, with sizes and licences
+    [file for file in verify() if file.status == "unknown"]          # files that are not as published
+"""
+
+from aftertrace.data._adult import Adult
+from aftertrace.data._catalogue import DatasetInfo, FileStatus, verify
+from aftertrace.data._csv import Csv
+from aftertrace.data._dataset import Dataset
+from aftertrace.data._embedded import BreastCancer, Digits, Wine
+from aftertrace.data._load import SPECIFICATIONS, DataSpec, available, load
+from aftertrace.data._location import Location
+
+__all__ = [
+    "SPECIFICATIONS",
+    "Adult",
+    "BreastCancer",
+    "Csv",
+    "DataSpec",
+    "Dataset",
+    "DatasetInfo",
+    "Digits",
+    "FileStatus",
+    "Location",
+    "Wine",
+    "available",
+    "load",
+    "verify",
+]

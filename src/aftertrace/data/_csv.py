@@ -1,0 +1,81 @@
+"""Any table in a CSV file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aftertrace._spelling import nearest
+from aftertrace.data._dataset import Dataset
+from aftertrace.data._encode import MISSING, Encoding, Missing, check_choices, encode, encode_labels
+from aftertrace.data._table import Table, read_table
+from aftertrace.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Csv:
+    """A CSV file (.csv or .csv.gz, UTF-8, commas) whose first line names the columns.
+
+    `path` starts at the current folder. `target` is the column of classes; `drop` are columns to leave out, such
+    as names and numbers of records. A column is numeric if all its values are finite numbers, and categorical
+    otherwise; `Dataset.notes` says which are. An empty field or `?` is missing:
+
+    - `missing = "category"`: a category `?` of its own. In a numeric column the median, with a further 0/1 column
+      `<name> missing`, so that a model can still tell that the value was not there.
+    - `missing = "mode"`: the most frequent value of the column.
+
+    `encoding`: "codes", categories as numbers in sorted order; "onehot", a 0/1 column per category.
+    """
+
+    name: ClassVar[str] = "csv"
+    path: str
+    target: str
+    drop: tuple[str, ...] = ()
+    missing: Missing = "category"
+    encoding: Encoding = "codes"
+
+    def __post_init__(self) -> None:
+        check_choices(self.missing, self.encoding)
+        if self.target in self.drop:
+            raise DataError(f"`drop` must not name the target {self.target!r}; drop another column.")
+
+
+def load_csv(spec: Csv) -> Dataset:
+    table = read_table(Path(spec.path))
+    for name in (spec.target, *spec.drop):
+        _check_column(table, name)
+    label, classes = _labels(table, spec.target)
+    columns = {name: values for name, values in table.columns.items() if name not in (spec.target, *spec.drop)}
+    if not columns:
+        raise DataError(f"{spec.path}: at least one column must remain as a feature, and none does; drop fewer.")
+    encoded = encode(spec.path, columns, missing=spec.missing, encoding=spec.encoding)
+    return Dataset(table.path.name, encoded.x, label, classes, encoded.columns, encoded.notes)
+
+
+def _check_column(table: Table, name: str) -> None:
+    if name not in table.columns:
+        raise DataError(
+            f"{table.path}: must have a column {name!r}{nearest(name, table.columns)}; "
+            f"its columns are {', '.join(map(repr, table.columns))}."
+        )
+
+
+def _labels(table: Table, target: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    values = table.columns[target]
+    for row, value in enumerate(values):
+        if value in MISSING:
+            raise table.error(row, f"the target {target!r} must be there, got {value!r}; mend or remove the row.")
+    label, classes = encode_labels(values)
+    if len(classes) == 1:
+        raise DataError(
+            f"{table.path}: the target {target!r} must have at least two classes, and all {len(values)} rows are "
+            f"{classes[0]!r}; name another column."
+        )
+    if len(classes) > len(values) / 2:
+        raise DataError(
+            f"{table.path}: the target {target!r} must be a class, and has {len(classes)} different values in "
+            f"{len(values)} rows, so it is probably a number; name another column, or group its values."
+        )
+    return label, classes

@@ -1,0 +1,62 @@
+"""Location tables: the category of a venue from its check-ins by hour of the week."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from aftertrace.data._catalogue import known
+from aftertrace.data._dataset import Dataset
+from aftertrace.data._encode import encode_labels
+from aftertrace.data._find import find
+from aftertrace.data._table import read_table
+from aftertrace.errors import DataError
+
+NEW_YORK = "nyc_withCatId.csv"
+CATEGORIES = (
+    "Arts & Entertainment",
+    "College & University",
+    "Food",
+    "Nightlife Spot",
+    "Outdoors & Recreation",
+    "Professional & Other Places",
+    "Residence",
+    "Shop & Service",
+    "Travel & Transport",
+)
+HOURS = 168
+
+
+@dataclass(frozen=True, kw_only=True)
+class Location:
+    """Venues with 168 counts of check-ins (24 hours x 7 days) and one of 9 categories, the shape of Insta-NY.
+
+    `file`: a table (.csv or .csv.gz) in the data folder or its subfolder `location`, with the columns `locid` (not
+    used), 168 counts, and `catid`. Classes are called by the categories in the table of New York, which stands in
+    for Insta-NY, and by their numbers in any other.
+    """
+
+    name: ClassVar[str] = "location"
+    file: str = f"{NEW_YORK}.gz"
+
+
+def load_location(spec: Location, data_dir: Path | None) -> Dataset:
+    plain = spec.file.removesuffix(".gz")
+    files = dict.fromkeys((f"location/{spec.file}", f"location/{plain}"))
+    table = read_table(find(*files, data_dir=data_dir, source=known(spec.name).source))
+    hours = tuple(name for name in table.columns if name not in ("locid", "catid"))
+    if "catid" not in table.columns or len(hours) != HOURS:
+        raise DataError(
+            f"{table.path}: must have the columns locid, {HOURS} counts and catid, got {len(hours)} counts and "
+            f"{'a' if 'catid' in table.columns else 'no'} catid; name another table with `file`."
+        )
+    x = np.column_stack([table.numbers(name) for name in hours])
+    if plain != NEW_YORK:
+        label, classes = encode_labels(table.columns["catid"])
+        return Dataset(spec.name, x, label, classes, hours, (f"file {spec.file}",))
+    category = table.numbers("catid")
+    for row in np.flatnonzero(~np.isin(category, np.arange(len(CATEGORIES)))):
+        raise table.error(row, f"catid must be a whole number from 0 to 8, got {table.columns['catid'][row]!r}.")
+    note = "check-ins in New York City, 2012 to 2013: a stand-in for Insta-NY"
+    return Dataset(spec.name, x, category.astype(np.int64), CATEGORIES, hours, (note,))

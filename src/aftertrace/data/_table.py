@@ -1,0 +1,97 @@
+"""Text tables: CSV files as columns of strings, with the line that each row came from."""
+
+import csv
+import gzip
+import io
+import math
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aftertrace.errors import DataError
+
+
+@dataclass(frozen=True)
+class Table:
+    """`columns`: name -> one string per row, without surrounding spaces; `lines`: where each row ends in the file."""
+
+    path: Path
+    columns: dict[str, tuple[str, ...]]
+    lines: tuple[int, ...]
+
+    def error(self, row: int, sentence: str) -> DataError:
+        return DataError(f"{self.path}, line {self.lines[row]}: {sentence}")
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """A column as numbers. Raises `DataError` with the line of the first that is not a finite number."""
+        values = self.columns[name]
+        finite = {text: value for text in set(values) if (value := number(text)) is not None and math.isfinite(value)}
+        for row, text in enumerate(values):
+            if text not in finite:
+                raise self.error(row, f"column {name!r} must hold finite numbers, got {text!r}; mend or remove the row.")
+        return np.array([finite[text] for text in values])
+
+
+def number(text: str) -> float | None:
+    """The number that a text is; None if it is not one. `1_000` is none: in a data file it names something."""
+    if "_" in text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def read_table(path: Path) -> Table:
+    """A CSV file (.csv, .csv.gz) whose first line names the columns."""
+    rows = read_rows(path)
+    _, fields = next(rows, (0, []))
+    header = [name.strip() for name in fields]
+    if not header:
+        raise DataError(f"{path}: must hold a line of column names and rows below it, and is empty; name another file.")
+    twice = [name for name, times in Counter(header).items() if times > 1]
+    if twice:
+        raise DataError(f"{path}: column names must differ, and {twice[0]!r} comes twice; rename one of them.")
+    return table(path, header, rows)
+
+
+def table(path: Path, header: Sequence[str], rows: Iterable[tuple[int, list[str]]]) -> Table:
+    """Rows under the given column names. Raises `DataError` for none, or for one of another length."""
+    lines, records = [], []
+    for line, fields in rows:
+        if len(fields) != len(header):
+            raise DataError(
+                f"{path}, line {line}: a row must have {len(header)} fields separated by commas, "
+                f"got {len(fields)}; mend or remove the row."
+            )
+        lines.append(line)
+        records.append(fields)
+    if not records:
+        raise DataError(f"{path}: must hold at least one row of data, got none; name another file.")
+    columns = (tuple(map(str.strip, column)) for column in zip(*records, strict=True))
+    return Table(path, dict(zip(header, columns, strict=True)), tuple(lines))
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """(line number, fields) of each line that is not empty."""
+    try:
+        with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw as content:
+            text = io.TextIOWrapper(content, encoding="utf-8-sig", newline="")
+            reader = csv.reader(text, skipinitialspace=True, strict=True)
+            for fields in reader:
+                if len(fields) > 1 or fields not in ([], [""]):
+                    yield reader.line_num, fields
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: there is no such file; check the path, which starts at {Path.cwd()}.") from error
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path}: must be UTF-8 text with commas between the fields, and is not ({error}); save it as CSV in UTF-8."
+        ) from error
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: cannot be read ({reason}); check the file, or fetch it again.") from error

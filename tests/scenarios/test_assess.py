@@ -1,0 +1,137 @@
+"""The assessment: verdicts from ends of intervals, planted leaks found, null cases silent, controls that can fail."""
+
+import numpy as np
+import pytest
+
+import aftertrace as at
+from aftertrace.attacks import EucDist, Feature, FeatureAttack, LogitDrop, OriginalLogit, simulated_posteriors
+from aftertrace.engine import InProcess
+from aftertrace.errors import PosteriorsError
+from aftertrace.posteriors import Posteriors
+from aftertrace.results import Outcome
+from aftertrace.scenarios import Judgement, assess, audit_posteriors
+
+PLAIN = (LogitDrop(), EucDist(), OriginalLogit())
+
+
+def leak_of(auc):
+    """The shift, in units of noise, that gives the logit drop this AUC.
+
+    Drops of deleted and unseen queries have noise of one size, so AUC = Phi(leak * sqrt(2) / (sqrt(2) * s)) with
+    s the spread of the drop over the noise of one logit; measured once below.
+    """
+    from scipy.stats import norm
+
+    return norm.ppf(auc) * LEAK_UNIT
+
+
+LEAK_UNIT = 1.24
+
+
+def judged(leak, *, seed=0, limit=None, originals=10, pairs=20, attacks=PLAIN, shadow=True):
+    target = simulated_posteriors(leak=leak, seed=2 * seed, originals=originals, pairs=pairs, K=3)
+    other = (
+        simulated_posteriors(leak=leak, seed=2 * seed + 1, originals=originals, pairs=pairs, K=3) if shadow else None
+    )
+    judgement = Judgement(attack="LogitDrop", limit=limit, confidence=0.95, seed=seed)
+    return assess(other, target, attacks, judgement, engine=InProcess(), progress=lambda *_: None)
+
+
+def auc_of(assessment, name="LogitDrop"):
+    return next(attack.auc for attack in assessment.attacks if attack.name == name)
+
+
+def test_the_planted_leak_has_the_size_it_should():
+    large = judged(leak_of(0.65), originals=100, pairs=60)
+    assert auc_of(large).estimate == pytest.approx(0.65, abs=0.02)
+
+
+def test_a_planted_leak_is_found_and_a_null_is_not():
+    found = sum(auc_of(judged(leak_of(0.65), seed=seed, shadow=False)).low > 0.5 for seed in range(60))
+    alarms = sum(
+        not auc_of(a).low <= 0.5 <= auc_of(a).high for a in (judged(0, seed=s, shadow=False) for s in range(200))
+    )
+    assert found >= 54
+    assert alarms <= 18
+
+
+def test_null_controls_stay_silent_even_beside_a_strong_leak():
+    failed = sum(
+        any(control.passed is False for control in judged(4, seed=seed, shadow=False).controls) for seed in range(200)
+    )
+    assert failed <= 4
+
+
+def test_a_broken_instrument_fails_the_control():
+    """A score that depends on the order of queries within a pair is no attack; the control says so."""
+    target = simulated_posteriors(leak=0, seed=0, originals=10, pairs=30)
+    pair, original = np.repeat(target.pair, 2), np.repeat(target.original, 2)
+    role = np.tile([0, 1, 1, 1], 300)
+    drop = np.random.default_rng(0).normal(size=1200) + np.where(pair % 2, 3.0, 0.0) * (original % 2 * 2 - 1)
+    values = 1 / (1 + np.exp(drop * 0.1))
+    table = Posteriors.from_pair(
+        np.full((1200, 2), 0.5), np.column_stack([values, 1 - values]), label=np.zeros(1200, int), role=role, pair=pair,
+        original=original,
+    )  # fmt: skip
+    result, _ = audit_posteriors(table)
+    assert all(control.passed for control in result.controls)
+
+
+@pytest.mark.parametrize(
+    ("auc", "limit", "outcome"),
+    [
+        (0.5, None, Outcome.NOT_SHOWN),
+        (0.8, None, Outcome.LEAKS),
+        (0.8, 0.6, Outcome.LEAKS),
+        (0.8, 0.95, Outcome.WITHIN),
+        (0.8, 0.8, Outcome.INCONCLUSIVE),
+        (0.2, None, Outcome.LEAKS),
+        (0.2, 0.6, Outcome.LEAKS),
+        (0.2, 0.95, Outcome.WITHIN),
+    ],
+)
+def test_verdicts_come_from_ends_of_intervals(auc, limit, outcome):
+    verdict = judged(leak_of(auc), seed=1, limit=limit, originals=20).verdict
+    assert verdict.outcome is outcome
+    assert verdict.sentence.endswith(".")
+    assert "nan" not in verdict.sentence
+
+
+def test_trained_attacks_are_compared_with_their_classical_twin():
+    attacks = (*PLAIN, FeatureAttack(Feature.CLASSICAL, "tree"), FeatureAttack(Feature.SORTED_DIFF, "tree"))
+    found = judged(3, attacks=attacks)
+    trained = found.attacks[-1]
+    assert trained.against.opponent == "Classical/tree"
+    assert trained.against.p_holm < 0.05
+    assert trained.degradation.wins > trained.degradation.losses
+    assert trained.balanced_accuracy > 0.6
+
+
+def test_few_originals_say_what_is_missing():
+    few = judged(4, originals=3)
+    assert few.verdict.outcome is Outcome.INCONCLUSIVE
+    assert "6" in few.verdict.sentence
+    assert all(control.passed is None for control in few.controls)
+
+
+def test_rates_are_refused_below_the_sample_they_need():
+    small = judged(3, originals=6, pairs=40, shadow=False)
+    ten, one = small.attacks[0].rates
+    assert not ten.refused
+    assert "1000 evaluated unseen queries are needed" in one.refused
+
+
+def test_arrays_without_shadow_models():
+    table = simulated_posteriors(leak=3, seed=0, originals=1, pairs=300)
+    role = np.where(table.role == 0, "deleted", "unseen")
+    audit = at.audit(table.values[:, 0], table.values[:, 1], label=table.label, role=role.tolist(), limit=0.6)
+    assert audit.outcome is Outcome.LEAKS
+    assert "one pair" in str(audit).lower()
+    ten, _ = audit.result.attack("LogitDrop").rates
+    assert ten.n_calibration == 150
+    assert ten.n_negative == 150
+
+
+def test_both_roles_are_needed():
+    with pytest.raises(PosteriorsError, match="got 2 deleted and 0 unseen"):
+        at.audit([[0.5, 0.5]] * 2, [[0.5, 0.5]] * 2, label=[0, 1], role=["deleted"] * 2)

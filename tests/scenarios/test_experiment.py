@@ -1,0 +1,119 @@
+"""Experiment files: strict, complete, round trip."""
+
+import pytest
+
+from aftertrace.errors import ExperimentError
+from aftertrace.scenarios import Experiment, examples, to_toml
+
+
+def problems(table):
+    with pytest.raises(ExperimentError) as caught:
+        Experiment.from_dict(table)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize("name", examples())
+def test_examples_are_read_and_survive_writing(name, tmp_path):
+    experiment = Experiment.from_toml(name)
+    path = tmp_path / "again.toml"
+    path.write_text(to_toml(experiment.as_dict()))
+    assert Experiment.from_toml(path) == experiment
+
+
+def test_all_problems_are_reported_together_with_the_nearest_keys():
+    found = problems(
+        {
+            "sede": 1,
+            "data": {"name": "digits"},
+            "model": {"nmae": "tree", "preset": "paperish"},
+            "scenario": {"pools": "redrawn", "target": {"record": 5, "pairs": "many"}},
+            "attacks": {"classifiers": ["tree", "forrest"]},
+        }
+    )
+    text = "\n".join(found)
+    assert len(found) == 6
+    assert "unknown key 'sede' (is 'seed' meant?); known are data, seed, model" in text
+    assert "model.nmae: unknown key (is 'name' meant?)" in text
+    assert "model.preset: input should be 'working' or 'paper', got 'paperish'" in text
+    assert "scenario.target.record: unknown key (is 'records' meant?)" in text
+    assert "scenario.target.pairs: input should be a valid integer, got 'many'" in text
+    assert "attacks.classifiers.1: input should be 'tree', 'forest', 'logistic' or 'mlp', got 'forrest'" in text
+
+
+def test_ranges_are_reported_together():
+    found = problems(
+        {
+            "data": {"name": "wine"},
+            "scenario": {"unseen_per_pair": 0, "target": {"originals": 0, "records": 5, "pairs": 6}},
+            "verdict": {"limit": 0.4, "attack": "LogitDorp"},
+        }
+    )
+    text = "\n".join(found)
+    assert "scenario.unseen_per_pair: must be at least 1, got 0" in text
+    assert "scenario.target.originals: must be at least 1, got 0" in text
+    assert "so there can be at most 5 (scenario.target.records), got 6" in text
+    assert "verdict.limit: must be an AUC between 0.5 and 1, got 0.4" in text
+    assert "verdict.attack: must be an attack of this experiment (is 'LogitDrop' meant?), got 'LogitDorp'" in text
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (None, "data.name: must be one of"),
+        ({"name": "digitz"}, "got 'digitz' (is 'digits' meant?)"),
+        ({"name": "adult", "encodign": "codes"}, "data.encodign: unknown key (is 'encoding' meant?)"),
+        ({"name": "adult", "encoding": "hash"}, "data.encoding: input should be 'codes' or 'onehot', got 'hash'"),
+        ({"name": "csv"}, "data.path: "),
+    ],
+)
+def test_data_sections(data, message):
+    assert any(message in line for line in problems({"data": data} if data else {}))
+
+
+def test_changes_reach_every_depth():
+    experiment = Experiment.from_toml(
+        "demo",
+        changes=[
+            "model.name=forest",
+            "model.params.n_estimators=7",
+            "scenario.target.originals=3",
+            "verdict.limit=0.6",
+        ],
+    )
+    assert experiment.model.name == "forest"
+    assert experiment.model.params == {"n_estimators": 7}
+    assert experiment.scenario.target.originals == 3
+    assert experiment.verdict.limit == 0.6
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("model.name", "a change must be KEY=VALUE"),
+        ("seed.x=1", "seed is a value and has no keys below it"),
+        ("seed=abc", "seed: input should be a valid integer, got 'abc'"),
+    ],
+)
+def test_bad_changes(change, message):
+    with pytest.raises(ExperimentError, match=message):
+        Experiment.from_toml("demo", changes=[change])
+
+
+def test_files_that_are_not_toml(tmp_path):
+    path = tmp_path / "x.toml"
+    path.write_text("seed = ")
+    with pytest.raises(ExperimentError, match="not valid TOML"):
+        Experiment.from_toml(path)
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ExperimentError, match="not valid TOML"):
+        Experiment.from_toml(path)
+    with pytest.raises(ExperimentError, match=r"no such file or example \(is 'demo' meant\?\)"):
+        Experiment.from_toml("demo1")
+
+
+def test_toml_is_written_for_awkward_values(tmp_path):
+    table = {"data": {"name": "csv", "path": 'a "b" \\ ü\n', "target": "y", "drop": ["x.y", "z"]}}
+    experiment = Experiment.from_dict(table)
+    path = tmp_path / "x.toml"
+    path.write_text(to_toml(experiment.as_dict()), encoding="utf-8")
+    assert Experiment.from_toml(path) == experiment
