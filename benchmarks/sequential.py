@@ -97,9 +97,7 @@ def main():
             frames.append(side(x, y, members, others, originals, place, rng))
     shadow, target = frames
     for feature, function in FEATURES.items():
-        columns = [
-            np.stack([function(row.original, row.unlearned) for row in frame.itertuples()]) for frame in frames
-        ]
+        columns = [np.stack([function(row.original, row.unlearned) for row in frame.itertuples()]) for frame in frames]
         for name, classifier in classifiers().items():
             classifier.fit(columns[0], shadow["label"].to_numpy(int))
             score = classifier.predict_proba(columns[1])[:, 1]

@@ -62,8 +62,8 @@ def measure(command):
 def ours(originals, jobs, out):
     sizes = [f"--set=scenario.{side}.originals={originals}" for side in ("shadow", "target")]
     shutil.rmtree(out, ignore_errors=True)
-    return [str(Path(sys.executable).with_name("aftertrace")), "run", "adult-tree", *sizes, "--set=scenario.pools=fixed",
-            "--out", str(out), "--jobs", str(jobs), "--no-report"]  # fmt: skip
+    command = [str(Path(sys.executable).with_name("aftertrace")), "run", "adult-tree", *sizes]
+    return [*command, "--set=scenario.pools=fixed", "--out", str(out), "--jobs", str(jobs), "--no-report"]
 
 
 def main():
@@ -88,8 +88,8 @@ def main():
             seconds = [statistics.median(each[0] for each in column) for column in (slow, fast)]
             memory = [max(each[k] for each in fast) for k in (1, 2)]
             print(
-                f"{originals} + {originals} originals, --jobs {jobs:<9}{seconds[0]:>14.1f}{seconds[1]:>9.1f}{ratio:>8.2f}"
-                f"{memory[0]:>9.0f} MiB{memory[1]:>5.0f} MiB",
+                f"{originals} + {originals} originals, --jobs {jobs:<9}{seconds[0]:>14.1f}{seconds[1]:>9.1f}"
+                f"{ratio:>8.2f}{memory[0]:>9.0f} MiB{memory[1]:>5.0f} MiB",
                 flush=True,
             )
 

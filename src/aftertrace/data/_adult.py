@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from aftertrace.data._catalogue import known
 from aftertrace.data._dataset import Dataset
-from aftertrace.data._encode import Encoding, Missing, check_choices, encode, encode_labels
+from aftertrace.data._encode import Encoding, Missing, check_choices, encode
 from aftertrace.data._find import find
-from aftertrace.data._table import Table, read_rows, table
+from aftertrace.data._table import Table, read_rows, table, translate
 
 CLASSES = ("<=50K", ">50K")
 NUMERIC = ("age", "fnlwgt", "education-num", "capital-gain", "capital-loss", "hours-per-week")
@@ -49,11 +51,11 @@ class Adult:
 
 def load_adult(spec: Adult, data_dir: Path | None) -> Dataset:
     info = known(spec.name)
-    paths = [find(known_file.file, data_dir=data_dir, source=info.source) for known_file in info.files]
-    parts = [_read(path) for path in paths]
+    parts = [_read(find(each.file, data_dir=data_dir, source=info.source)) for each in info.files]
     columns = {name: [value for part in parts for value in part.columns[name]] for name in COLUMNS}
     encoded = encode(spec.name, columns, missing=spec.missing, encoding=spec.encoding)
-    label, _ = encode_labels([value for part in parts for value in part.columns["income"]])
+    income = [value for part in parts for value in part.columns["income"]]
+    label = translate(income, {name: k for k, name in enumerate(CLASSES)}).astype(np.int64)
     notes = encoded.notes
     if len(label) != info.rows:
         notes = (f"{len(label)} records, where the published files have {info.rows}", *notes)

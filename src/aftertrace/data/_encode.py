@@ -10,11 +10,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from aftertrace.data._table import number
+from aftertrace.data._table import number, translate
 from aftertrace.errors import DataError
 
 Missing = Literal["category", "mode"]
 Encoding = Literal["codes", "onehot"]
+_Column = tuple[str, NDArray[np.float64]]
 
 MISSING = ("", "?")
 ONEHOT_LIMIT = 1000  # beyond, the column names records rather than kinds of them, and the matrix fills the memory
@@ -48,7 +49,7 @@ def encode(source: str, columns: Mapping[str, Sequence[str]], *, missing: Missin
 
     Raises `DataError` for a column without any value, a number that is not finite, and too many categories.
     """
-    parts: dict[str, NDArray[np.float64]] = {}
+    parts: list[_Column] = []
     notes, sizes = [], []
     for name, values in columns.items():
         times = Counter(values)
@@ -56,10 +57,60 @@ def encode(source: str, columns: Mapping[str, Sequence[str]], *, missing: Missin
         if not times:
             raise DataError(f"{source}: column {name!r} must hold values, and has none; drop it.")
         numbers = {text: value for text in times if (value := number(text)) is not None}
-        if len(numbers) == len(times):
-            added = _numeric(source, name, values, numbers, missing)
+        is_numeric = len(numbers) == len(times)
+        if is_numeric:
+            parts += _numeric(source, name, values, numbers, missing)
         else:
-            added = _categorical(source, name, values, times, missing, encoding)
+            parts += _categorical(source, name, values, times, missing, encoding)
             sizes.append(f"{name} ({len(times)})")
-        for column in added.keys() & columns.keys() | added.keys() & parts.keys():
-    return Encoded(np.column_stack(list(parts.values())), tuple(parts), tuple(notes))
+        if n_missing:
+            instead = "the median, and a column of its own" if is_numeric else "a category of its own"
+            notes.append(f"{name}: {n_missing} missing, now {instead if missing == 'category' else 'the mode'}")
+    if sizes:
+        notes.append(f"categorical: {', '.join(sizes)}")
+    return Encoded(np.column_stack([x for _, x in parts]), tuple(name for name, _ in parts), tuple(notes))
+
+
+def encode_labels(values: Sequence[str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Class numbers [N] and class names: in numeric order if all are whole numbers, sorted otherwise."""
+    names = set(values)
+    whole = all(name.isascii() and name.isdigit() for name in names)
+    classes = sorted(names, key=lambda name: (int(name) if whole else 0, name))
+    return translate(values, {name: k for k, name in enumerate(classes)}).astype(np.int64), tuple(classes)
+
+
+def _numeric(
+    source: str, name: str, values: Sequence[str], numbers: Mapping[str, float], missing: Missing
+) -> list[_Column]:
+    for text, value in numbers.items():
+        if not math.isfinite(value):
+            raise DataError(
+                f"{source}: column {name!r} must hold finite numbers, got {text!r}; "
+                f"leave the field empty where a value is missing."
+            )
+    x = translate(values, {**dict.fromkeys(MISSING, np.nan), **numbers})
+    absent = np.isnan(x)
+    if not absent.any():
+        return [(name, x)]
+    if missing == "category":
+        return [(name, np.where(absent, np.median(x[~absent]), x)), (f"{name} missing", absent.astype(np.float64))]
+    present, times = np.unique(x[~absent], return_counts=True)
+    return [(name, np.where(absent, present[times.argmax()], x))]
+
+
+def _categorical(
+    source: str, name: str, values: Sequence[str], times: Mapping[str, int], missing: Missing, encoding: Encoding
+) -> list[_Column]:
+    instead = "?" if missing == "category" else min(times, key=lambda text: (-times[text], text))
+    meant = {text: instead if text in MISSING else text for text in set(values)}
+    categories = sorted(set(meant.values()))
+    code = {category: k for k, category in enumerate(categories)}
+    codes = translate(values, {text: code[category] for text, category in meant.items()})
+    if encoding == "codes":
+        return [(name, codes)]
+    if len(categories) > ONEHOT_LIMIT:
+        raise DataError(
+            f"{source}: column {name!r} must have at most {ONEHOT_LIMIT} categories to be one-hot encoded, "
+            f'got {len(categories)}; drop it, or set encoding = "codes".'
+        )
+    return [(f"{name}={category}", (codes == k).astype(np.float64)) for k, category in enumerate(categories)]

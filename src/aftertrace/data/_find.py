@@ -29,6 +29,7 @@ def find(*files: str, data_dir: Path | None, source: str) -> Path:
         if place.is_file():
             return place
     raise DataError(
-        f"{Path(files[0]).name} must be in the data folder, and is none of {', '.join(map(str, searched))}; get it from "
-        f"{source} and put it there, or name the folder that holds it with `data_dir` (--data-dir) or AFTERTRACE_DATA."
+        f"{Path(files[0]).name} must be in the data folder, and is none of {', '.join(map(str, searched))}; "
+        f"put it there (from {source}), or name the folder that holds it with `data_dir` (--data-dir) "
+        f"or AFTERTRACE_DATA."
     )

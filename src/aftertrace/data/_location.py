@@ -56,7 +56,8 @@ def load_location(spec: Location, data_dir: Path | None) -> Dataset:
         label, classes = encode_labels(table.columns["catid"])
         return Dataset(spec.name, x, label, classes, hours, (f"file {spec.file}",))
     category = table.numbers("catid")
-    for row in np.flatnonzero(~np.isin(category, np.arange(len(CATEGORIES)))):
-        raise table.error(row, f"catid must be a whole number from 0 to 8, got {table.columns['catid'][row]!r}.")
+    for row, number in enumerate(category.tolist()):
+        if number not in range(len(CATEGORIES)):
+            raise table.error(row, f"catid must be a whole number from 0 to 8, got {number:g}; mend or remove the row.")
     note = "check-ins in New York City, 2012 to 2013: a stand-in for Insta-NY"
     return Dataset(spec.name, x, category.astype(np.int64), CATEGORIES, hours, (note,))

@@ -6,7 +6,7 @@ import io
 import math
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,11 +30,17 @@ class Table:
     def numbers(self, name: str) -> NDArray[np.float64]:
         """A column as numbers. Raises `DataError` with the line of the first that is not a finite number."""
         values = self.columns[name]
-        finite = {text: value for text in set(values) if (value := number(text)) is not None and math.isfinite(value)}
-        for row, text in enumerate(values):
-            if text not in finite:
-                raise self.error(row, f"column {name!r} must hold finite numbers, got {text!r}; mend or remove the row.")
-        return np.array([finite[text] for text in values])
+        texts = set(values)
+        finite = {text: value for text in texts if (value := number(text)) is not None and math.isfinite(value)}
+        if len(finite) < len(texts):
+            row, text = next((row, text) for row, text in enumerate(values) if text not in finite)
+            raise self.error(row, f"column {name!r} must hold finite numbers, got {text!r}; mend or remove the row.")
+        return translate(values, finite)
+
+
+def translate(values: Sequence[str], numbers: Mapping[str, float]) -> NDArray[np.float64]:
+    """The number that stands for each value."""
+    return np.fromiter(map(numbers.__getitem__, values), np.float64, count=len(values))
 
 
 def number(text: str) -> float | None:
@@ -73,18 +79,26 @@ def table(path: Path, header: Sequence[str], rows: Iterable[tuple[int, list[str]
         records.append(fields)
     if not records:
         raise DataError(f"{path}: must hold at least one row of data, got none; name another file.")
-    columns = (tuple(map(str.strip, column)) for column in zip(*records, strict=True))
+    columns = map(_strip, zip(*records, strict=True))
     return Table(path, dict(zip(header, columns, strict=True)), tuple(lines))
+
+
+def _strip(column: Sequence[str]) -> tuple[str, ...]:
+    """Without surrounding spaces; equal texts become one object, which halves the time of all that follows."""
+    stripped = {text: text.strip() for text in set(column)}
+    return tuple(map(stripped.__getitem__, column))
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """(line number, fields) of each line that is not empty."""
     try:
         with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw as content:
+            if b"\0" in content.peek(1):
+                raise csv.Error("it has zero bytes")
             text = io.TextIOWrapper(content, encoding="utf-8-sig", newline="")
             reader = csv.reader(text, skipinitialspace=True, strict=True)
             for fields in reader:
-                if len(fields) > 1 or fields not in ([], [""]):
+                if fields not in ([], [""]):
                     yield reader.line_num, fields
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file; check the path, which starts at {Path.cwd()}.") from error

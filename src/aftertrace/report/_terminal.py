@@ -46,6 +46,9 @@ def as_text(result: Result, *, width: int | None = None, colour: bool | None = N
             markup=False,
         )
         console.print("AUC: how often a deleted record is ranked above an unseen one; 0.50 is guessing.", style="dim")
+        console.print(
+            "Classical attacks see the original model alone. TPR@10%: found at 10 % false alarms.", style="dim"
+        )
         console.print()
         console.print(_main_table(result, Table))
         trained = _trained_table(result, Table)
@@ -60,14 +63,14 @@ def as_text(result: Result, *, width: int | None = None, colour: bool | None = N
 
 def _main_table(result: Result, table_class: type) -> object:
     confidence = result.attacks[0].auc.confidence
-    table = table_class(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("Without training")
-    for heading in ("AUC", f"{confidence:.0%} interval", "against", "p (Holm)", "TPR at 10 % FPR", "at 1 % FPR"):
+    table = table_class(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("Without training", no_wrap=True)
+    for heading in ("AUC", f"{confidence:.0%} interval", "classical", "p (Holm)", "TPR@10%", "TPR@1%"):
         table.add_column(heading, justify="right")
     for attack in result.attacks:
         if attack.classifier is not None:
             continue
-        name = f"{attack.name} (original alone)" if attack.classical else attack.name
+        name = f"{attack.name} (classical)" if attack.classical else attack.name
         table.add_row(name, f"{attack.auc.estimate:.2f}", _ends(attack), *_against(attack, result), *_rates(attack))
     table.add_row("")
     return table
@@ -85,7 +88,7 @@ def _trained_table(result: Result, table_class: type) -> object | None:
     for classifier in classifiers:
         table.add_column(str(classifier), justify="right")
     for feature in features:
-        name = "Classical (original alone)" if feature == "Classical" else str(feature)
+        name = "Classical" if feature == "Classical" else str(feature)
         table.add_row(name, *(_cell(trained, feature, classifier) for classifier in classifiers))
     return table
 

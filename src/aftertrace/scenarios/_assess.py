@@ -201,10 +201,7 @@ def _judge(
 
 def _rate(mark: _Marks, fpr: float, sample: _Sample) -> RateAtFpr:
     own = mark.target[sample.rows]
-    if mark.shadow is None:
-        calibration = own[sample.calibration]
-    else:
-        calibration = mark.shadow[sample.shadow_held_out]
+    calibration = own[sample.calibration] if mark.shadow is None else mark.shadow[sample.shadow_held_out]
     evaluated = ~sample.is_deleted & ~sample.calibration
     return rate_at_fpr(
         own[sample.is_deleted],

@@ -1,7 +1,12 @@
 """What was assumed, what was not tested, and what a reader must know: sentences for the result."""
 
+import math
+
 from aftertrace.results import Counts
 from aftertrace.scenarios._experiment import Experiment
+
+LOW_RATE_QUERIES = 1000
+"""Evaluated unseen queries that a false-positive rate of 1 % needs."""
 
 
 def threat_model(experiment: Experiment, *, custom: bool) -> tuple[str, ...]:
@@ -49,6 +54,11 @@ def run_notes(experiment: Experiment, counts: Counts) -> tuple[str, ...]:
         notes.append(
             f"{counts.unconverged} of {counts.models} models stopped at their limit of iterations before the "
             f"solver's tolerance."
+        )
+    if counts.unseen < LOW_RATE_QUERIES:
+        notes.append(
+            f"For the rate at 1 % false alarms set scenario.unseen_per_pair to at least "
+            f"{math.ceil(LOW_RATE_QUERIES / counts.pairs)}; unseen queries cost no training."
         )
     if counts.originals < 6:
         notes.append(f"{counts.originals} target originals: intervals and tests over originals need at least 6.")

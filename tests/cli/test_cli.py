@@ -1,0 +1,293 @@
+"""The command line: exit codes, one line per mistake, nothing lost."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import aftertrace._api
+from aftertrace.cli import ExitCode, app
+from aftertrace.errors import StoreError, TrainingError
+
+SMALL = [
+    *(f"--set=scenario.{side}.{key}" for side in ("shadow", "target") for key in ("originals=6", "pairs=3")),
+    "--set=attacks.classifiers=['tree']",
+    "--jobs=1",
+]
+COMMAND = str(Path(sys.executable).with_name("aftertrace"))
+
+
+def invoke(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture
+def versions(tmp_path):
+    """Two files of posteriors with a strong leak, and their folder."""
+    rng = np.random.default_rng(0)
+    own = rng.uniform(0.6, 0.95, 300)
+    after = np.where(np.arange(300) < 150, own - 0.2, own - 0.01 * rng.random(300))
+    for name, values in (("v1", own), ("v2", after)):
+        rows = [
+            f"{k},yes,{'deleted' if k < 150 else 'unseen'},{value:.9f},{1 - value:.9f}"
+            for k, value in enumerate(values)
+        ]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["record,label,role,yes,no", *rows]))
+    return tmp_path
+
+
+def audit(folder, *more):
+    return invoke("audit", "--before", folder / "v1.csv", "--after", folder / "v2.csv", *more)
+
+
+def test_audit_of_two_files(versions):
+    done = audit(versions)
+    assert done.exit_code == ExitCode.OK
+    assert "LEAKS" in done.stdout
+    assert "One pair of models: intervals are over records" in done.stdout
+
+
+def test_the_gate(versions):
+    assert audit(versions, "--fail-above", "auc=0.6").exit_code == ExitCode.LIMIT_EXCEEDED
+    (versions / "v2.csv").write_text((versions / "v1.csv").read_text())
+    assert audit(versions, "--fail-above", "auc=0.6").exit_code == ExitCode.OK
+
+
+def test_an_undecided_gate(versions):
+    """Ten records a role with drops that overlap cannot decide a limit near their AUC."""
+    drop = np.concatenate([np.linspace(0.00, 0.10, 10) + 0.02, np.linspace(0.00, 0.10, 10)])
+    for name, values in (("v1", np.full(20, 0.8)), ("v2", 0.8 - drop)):
+        rows = [f"{k},yes,{'deleted' if k < 10 else 'unseen'},{v:.6f},{1 - v:.6f}" for k, v in enumerate(values)]
+        (versions / f"{name}.csv").write_text("\n".join(["record,label,role,yes,no", *rows]))
+    done = audit(versions, "--fail-above", "auc=0.65")
+    assert done.exit_code == ExitCode.INCONCLUSIVE
+    assert "INCONCLUSIVE" in done.stdout
+
+
+def test_audit_keeps_what_it_found_without_real_names(versions):
+    out = versions / "audit"
+    done = audit(versions, "--out", out)
+    assert done.exit_code == ExitCode.OK
+    assert (out / "report.html").is_file()
+    assert (out / "pseudonyms.key").stat().st_mode & 0o777 == 0o600
+    again = audit(versions, "--out", out)
+    assert again.exit_code == ExitCode.OK
+
+
+@pytest.mark.parametrize("text", ["auc", "auc=2", "auc=0.5", "tpr=0.1", "auc=x"])
+def test_bad_limits(versions, text):
+    done = audit(versions, "--fail-above", text)
+    assert done.exit_code == ExitCode.WRONG_USE
+    assert done.stderr.startswith("aftertrace: --fail-above must be auc=X")
+
+
+def test_a_run_and_its_report(tmp_path):
+    done = invoke("run", "demo", "--out", tmp_path / "run", *SMALL)
+    assert done.exit_code == ExitCode.OK, done.output
+    assert "LogitDrop" in done.stdout
+    assert done.stdout.splitlines()[-1] == f"Report: {tmp_path / 'run' / 'report.html'}"
+    (tmp_path / "run" / "report.html").unlink()
+    again = invoke("report", tmp_path / "run")
+    assert again.exit_code == ExitCode.OK
+    assert (tmp_path / "run" / "report.html").is_file()
+    assert "LogitDrop" in again.stdout
+
+
+MISTAKES = {
+    "unknown example": (["run", "demmo"], "no such file or example (is 'demo' meant?)"),
+    "unknown keys": (
+        ["run", "demo", "--set", "modle.name=x", "--set", "sede=1"],
+        "unknown key 'sede' (is 'seed' meant?)",
+    ),
+    "too large": (["run", "demo", "--set", "scenario.target.records=5000"], "at most 893 would fit, got 5000"),
+    "no such target": (["run", "{csv}", "--out", "{out}"], "'incme'"),
+    "one class only": (["run", "{csv}", "--set", "data.target=same", "--out", "{out}"], "class"),
+    "no such run": (["report", "{out}"], "run the experiment again"),
+    "unknown listing": (["list", "nothing"], "nothing"),
+    "no files": (["audit", "--before", "{out}/a.csv", "--after", "{out}/b.csv"], "there is no such file"),
+    "unknown parameter": (["run", "demo", "--set", "model.params.max_leafs=3"], "is 'max_leaf_nodes' meant?"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_are_lines_not_tracebacks(name, tmp_path):
+    table = "age,income,same\n" + "\n".join(f"{20 + k},{'high' if k % 3 else 'low'},x" for k in range(60))
+    (tmp_path / "t.csv").write_text(table)
+    csv = tmp_path / "x.toml"
+    csv.write_text(f"[data]\nname = 'csv'\npath = '{tmp_path / 't.csv'}'\ntarget = 'incme'\n")
+    words, message = MISTAKES[name]
+    done = invoke(*(word.format(csv=csv, out=tmp_path / "out") for word in words))
+    assert done.exit_code == ExitCode.WRONG_USE
+    assert message in done.stderr
+    assert "Traceback" not in done.output
+
+
+def test_all_problems_come_together():
+    done = invoke("run", "demo", "--set", "modle.name=x", "--set", "sede=1", "--set", "data.nme=3")
+    assert len(done.stderr.strip().splitlines()) == 3
+
+
+def raising(error):
+    def fail(*_, **__):
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (StoreError("x: no space left on the disk."), ExitCode.WRONG_USE, "aftertrace: x: no space left"),
+        (TrainingError("diverged"), ExitCode.INVALID, "aftertrace: diverged"),
+        (KeyboardInterrupt(), ExitCode.INTERRUPTED, "Finished units are kept"),
+        (RuntimeError("surprise"), ExitCode.DEFECT, "this is a defect of aftertrace"),
+    ],
+)
+def test_exit_codes(monkeypatch, error, code, text):
+    monkeypatch.setattr(aftertrace._api, "run", raising(error))
+    done = invoke("run", "demo")
+    assert done.exit_code == code
+    assert text in done.stderr
+    assert ("Traceback" in done.stderr) == (code == ExitCode.DEFECT)
+
+
+def test_listings():
+    for what in ("attacks", "models", "procedures", "examples"):
+        done = invoke("list", what)
+        assert done.exit_code == 0
+        assert len(done.stdout.splitlines()) >= 1
+    assert "48842" in invoke("data", "list").stdout.replace(" ", "")
+
+
+def test_verify_says_what_is_absent(tmp_path):
+    done = invoke("data", "verify", "--data-dir", tmp_path)
+    assert done.exit_code == 0
+    assert "absent" in done.stdout
+
+
+@pytest.mark.skipif(not os.environ.get("AFTERTRACE_DATA"), reason="needs the data files")
+def test_verify_knows_complete_and_partial_files():
+    done = invoke("data", "verify")
+    assert "complete" in done.stdout
+    assert "known subset" in done.stdout
+    assert "unknown" not in done.stdout
+
+
+def test_version():
+    assert invoke("--version").stdout.startswith("aftertrace 0.")
+
+
+def test_help_is_quick():
+    best = min(timed_help() for _ in range(3))
+    assert best < 1.5
+
+
+def timed_help():
+    started = time.perf_counter()
+    subprocess.run([COMMAND, "--help"], check=True, capture_output=True)
+    return time.perf_counter() - started
+
+
+def demo(out):
+    return [
+        COMMAND,
+        "run",
+        "demo",
+        "--out",
+        str(out),
+        "--jobs",
+        "1",
+        "--no-report",
+        "--set=attacks.classifiers=['tree']",
+    ]
+
+
+def wait_for_units(out, count):
+    deadline = time.monotonic() + 60
+    while len(list(out.glob("posteriors/*.parquet"))) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_ctrl_c_loses_nothing_and_the_run_goes_on(tmp_path):
+    out = tmp_path / "run"
+    process = subprocess.Popen(demo(out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for_units(out, 3)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert errors.strip().splitlines()[-1].startswith("aftertrace: interrupted. Finished units are kept")
+    assert "Traceback" not in errors
+    kept = {path.name: path.stat().st_mtime_ns for path in (out / "posteriors").iterdir()}
+    assert len(kept) >= 3
+    subprocess.run(demo(out), check=True, capture_output=True)
+    again = {path.name: path.stat().st_mtime_ns for path in (out / "posteriors").iterdir()}
+    assert len(again) == 24
+    assert kept.items() <= again.items()
+
+
+def test_killed_at_any_moment_gives_the_same_bytes(tmp_path):
+    straight = tmp_path / "straight"
+    subprocess.run(demo(straight), check=True, capture_output=True)
+    for number, units in enumerate((0, 5, 23)):
+        out = tmp_path / f"killed-{number}"
+        process = subprocess.Popen(demo(out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for_units(out, units)
+        process.kill()
+        process.wait()
+        subprocess.run(demo(out), check=True, capture_output=True)
+        assert (out / "result.json").read_bytes() == (straight / "result.json").read_bytes()
+
+
+def test_plain_lines_without_a_terminal_and_a_bar_with_one(tmp_path):
+    plain = subprocess.run(demo(tmp_path / "run"), check=True, capture_output=True, text=True)
+    assert "Training: 504 of 504 models" in plain.stderr
+    assert "\x1b" not in plain.stdout + plain.stderr
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(demo(tmp_path / "run"), stdout=subprocess.DEVNULL, stderr=follower)
+    os.close(follower)
+    seen = b""
+    while True:
+        try:
+            part = os.read(leader, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        seen += part
+    process.wait()
+    assert b"\x1b[" in seen
+    assert b"504/504" in seen
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a small disk can be mounted by root only")
+def test_a_full_disk(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", disk], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("this machine mounts nothing")
+    try:
+        done = subprocess.run(demo(disk / "run"), capture_output=True, text=True, check=False)
+        assert done.returncode == ExitCode.WRONG_USE
+        assert "no space left on the disk. Finished units are kept" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert list((disk / "run" / "posteriors").glob("*.parquet"))
+        subprocess.run(["mount", "-o", "remount,size=20m", disk], check=True)
+        subprocess.run(demo(disk / "run"), check=True, capture_output=True)
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_output_that_nobody_reads():
+    done = subprocess.run(f"{COMMAND} list examples | head -1", shell=True, capture_output=True, text=True, check=True)
+    assert done.stderr == ""

@@ -1,0 +1,107 @@
+"""Every example of the README and of docs/ runs."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from aftertrace.cli import app
+from aftertrace.results import Result
+from aftertrace.scenarios import Experiment
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(language):
+    for page in PAGES:
+        for number, text in enumerate(re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)):
+            yield pytest.param(text, id=f"{page.stem}-{number}")
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """A folder with a finished run and the arrays that examples speak of."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    before = rng.dirichlet([2, 2], 80)
+    return {
+        "before": before,
+        "after": (before + rng.dirichlet([2, 2], 80)) / 2,
+        "label": rng.integers(0, 2, 80),
+        "role": ["deleted", "unseen"] * 40,
+    }
+
+
+def small_demo():
+    done = CliRunner().invoke(
+        app,
+        ["run", "demo", "--out", "runs/demo", "--no-report", "--jobs", "1",
+         *(f"--set=scenario.{side}.{key}" for side in ("shadow", "target") for key in ("originals=6", "pairs=3")),
+         "--set=attacks.classifiers=['tree']"],
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_python_examples_run(code, workplace, capsys):
+    if "runs/demo" in code:
+        small_demo()
+    exec(compile(code, "example", "exec"), workplace)
+
+
+@pytest.mark.parametrize("text", blocks("toml"))
+def test_experiment_examples_are_read_and_show_the_defaults(text, tmp_path):
+    path = tmp_path / "x.toml"
+    path.write_text(text)
+    assert Experiment.from_toml(path) == Experiment.from_dict({"data": {"name": "adult"}})
+
+
+@pytest.mark.parametrize("text", blocks("csv"))
+def test_posterior_examples_are_read(text, tmp_path):
+    from aftertrace.posteriors import read_pair
+
+    path = tmp_path / "v.csv"
+    path.write_text(text)
+    assert len(read_pair(path, path)) == 2
+
+
+def commands():
+    for page in PAGES:
+        for text in re.findall(r"```\n(.*?)```", page.read_text(), re.DOTALL):
+            for line in text.splitlines():
+                if line.startswith("aftertrace "):
+                    yield line
+
+
+@pytest.mark.parametrize("line", commands())
+def test_commands_run(line, workplace):
+    rows = zip(range(80), workplace["label"], workplace["before"], workplace["after"], workplace["role"], strict=True)
+    first, second, roles = ["record,label,0,1"], ["record,label,0,1"], ["record,role"]
+    for record, label, before, after, role in rows:
+        first.append(f"{record},{label},{before[0]},{before[1]}")
+        second.append(f"{record},{label},{after[0]},{after[1]}")
+        roles.append(f"{record},{role}")
+    for name, lines in (("v1.csv", first), ("v2.csv", second), ("roles.csv", roles)):
+        Path(name).write_text("\n".join(lines))
+    words = shlex.split(line)[1:]
+    if words[0] == "run":
+        words += ["--set=model.params={n_estimators=5}", "--set=attacks.classifiers=['tree']", "--jobs=1"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code in (0, 1, 3), done.output
+
+
+def test_the_schema_is_the_one_in_the_docs():
+    """Written from `Result.schema()`; a difference is a change of the format."""
+    assert json.loads((ROOT / "docs" / "result.schema.json").read_text()) == Result.schema()
+
+
+def test_links_lead_somewhere():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+            if not target.startswith(("http", "#")):
+                assert (page.parent / target.split("#")[0]).exists(), f"{page.name}: {target}"
