@@ -5,6 +5,7 @@ import pytest
 
 from aftertrace._hashing import digest
 from aftertrace.data import Adult, load
+from aftertrace.data._catalogue import known
 from aftertrace.errors import DataError
 
 REAL = pytest.mark.skipif(not os.environ.get("AFTERTRACE_DATA"), reason="needs the files of UCI Adult")
@@ -127,7 +128,7 @@ def test_folder_named_by_the_call_then_the_environment_then_the_cache(tmp_path, 
 @REAL
 def test_published_files():
     data = load(Adult())
-    assert data.x.shape == (48_842, 14)
+    assert data.x.shape == (48_842, 14) == (known("adult").rows, known("adult").features)
     assert np.bincount(data.label).tolist() == [24_720 + 12_435, 7_841 + 3_846]
     missing = {name: column(data, name).count(0) for name in ("workclass", "occupation", "native-country")}
     assert missing == {"workclass": 2_799, "occupation": 2_809, "native-country": 857}
@@ -135,8 +136,7 @@ def test_published_files():
     assert not any("published" in note for note in data.notes)
     filled = load(Adult(missing="mode"))
     assert filled.x[:, filled.columns.index("native-country")].max() == 40
-    assert len({data.fingerprint, filled.fingerprint}) == 2
-    assert load(Adult()).fingerprint == data.fingerprint
+    assert filled.fingerprint != data.fingerprint
 
 
 @REAL

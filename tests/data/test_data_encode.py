@@ -19,19 +19,17 @@ def slow_encode(columns, missing, encoding):
     for name, values in columns.items():
         there = [value for value in values if value not in ("", "?")]
         try:
-            numeric = [float(value) for value in there] is not None
+            read = [float(value) for value in there]
         except ValueError:
-            numeric = False
-        ordered = sorted(there, key=float) if numeric else sorted(there)
-        mode = max(ordered, key=Counter(there).get)
-        if numeric and missing == "category":
-            fill = str(np.median([float(value) for value in there]))
-        else:
-            fill = "?" if missing == "category" else mode
-        filled = [value if value in there else fill for value in values]
+            read = there
+        numeric = read is not there
+        fill = max(sorted(read), key=Counter(read).get)
+        if missing == "category":
+            fill = np.median(read) if numeric else "?"
+        filled = [fill if value in ("", "?") else float(value) if numeric else value for value in values]
         if numeric:
             names.append(name)
-            matrix.append([float(value) for value in filled])
+            matrix.append(filled)
             if missing == "category" and len(there) < len(values):
                 names.append(f"{name} missing")
                 matrix.append([float(value not in there) for value in values])

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from aftertrace.data import Location, load
+from aftertrace.data._catalogue import known
 from aftertrace.errors import DataError
 
 REAL = pytest.mark.skipif(not os.environ.get("AFTERTRACE_DATA"), reason="needs the location table")
@@ -47,18 +48,17 @@ def test_another_city_has_numbers_for_classes(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (lines(header=HEADER[1:])[0], "must have the columns locid, 168 counts and catid, got 167 counts and a catid"),
+        (
+            lines(header=["locid", *HEADER[2:]])[0],
+            "must have the columns locid, 168 counts and catid, got 167 counts and a catid",
+        ),
         (lines(header=[*HEADER[:-1], "c"])[0], "got 169 counts and no catid; name another table with `file`"),
         (lines(catid=lambda k: k + 4)[0], r"line 7: catid must be a whole number from 0 to 8, got 9; mend"),
         (lines(catid=lambda k: "Food")[0], r"line 2: column 'catid' must hold finite numbers, got 'Food'; mend"),
-        (lines()[0].replace("1", "", 1), r"column names must differ|must have"),
     ],
 )
 def test_tables_of_another_shape_are_refused(tmp_path, text, message):
     write(tmp_path / "nyc_withCatId.csv", text)
-    if "must have the columns" in message:
-        text = text.replace("h000", "locid", 1)
-        write(tmp_path / "nyc_withCatId.csv", text)
     with pytest.raises(DataError, match=message):
         load(Location(), data_dir=tmp_path)
 
@@ -71,7 +71,7 @@ def test_absent_table_names_all_places(tmp_path):
 @REAL
 def test_published_table():
     data = load(Location())
-    assert data.x.shape == (13_839, 168)
+    assert data.x.shape == (13_839, 168) == (known("location").rows, known("location").features)
     assert data.x.sum() == 66_936
     assert np.bincount(data.label).tolist() == [637, 293, 4_340, 1_007, 834, 1_471, 703, 3_349, 1_205]
     assert load(Location()).fingerprint == data.fingerprint

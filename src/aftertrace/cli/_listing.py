@@ -35,7 +35,8 @@ def data_lines() -> Iterator[str]:
 
     for each in available():
         size = f"{each.rows} x {each.features}, {each.classes} classes"
-        yield f"{each.name:<14}{size:<28}{each.summary}"
+        yield f"{each.name:<15}{size:<30}{each.summary}"
+    yield f"{'csv':<15}{'':<30}any CSV file with a header: path and target"
 
 
 def verify_lines(data_dir: Path | None) -> Iterator[str]:

@@ -135,7 +135,7 @@ CATALOGUE = (
         features=168,
         classes=9,
         licence="research use; cite Yang et al. 2015 and MARC (Petry et al. 2020)",
-        source="counting the New York check-ins of MARC (Petry et al. 2020) by venue and hour of the week",
+        source="the New York check-ins of MARC (Petry et al. 2020), counted by venue and hour of the week",
         files=(
             KnownFile(
                 "location/nyc_withCatId.csv.gz",

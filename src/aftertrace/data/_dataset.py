@@ -15,7 +15,8 @@ class Dataset:
     """Labelled records.
 
     `x` [N, F] float64, finite; `label` [N] int in `0..K-1`; `classes` K names; `columns` F names;
-    `name` as in the experiment file, or of the CSV file; `notes` are remarks for reports. Raises `DataError` unless at least two classes have records.
+    `name` as in the experiment file, or of the CSV file; `notes` are remarks for reports.
+    Raises `DataError` unless at least two classes have records.
     """
 
     name: str

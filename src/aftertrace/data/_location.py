@@ -44,7 +44,8 @@ class Location:
 def load_location(spec: Location, data_dir: Path | None) -> Dataset:
     plain = spec.file.removesuffix(".gz")
     files = dict.fromkeys((f"location/{spec.file}", f"location/{plain}"))
-    table = read_table(find(*files, data_dir=data_dir, source=known(spec.name).source))
+    source = known(spec.name).source if plain == NEW_YORK else "its publisher"
+    table = read_table(find(*files, data_dir=data_dir, source=source))
     hours = tuple(name for name in table.columns if name not in ("locid", "catid"))
     if "catid" not in table.columns or len(hours) != HOURS:
         raise DataError(

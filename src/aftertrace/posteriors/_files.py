@@ -2,6 +2,7 @@
 
 import hmac
 import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -210,7 +211,7 @@ def _match_rows(first: _Version, last: _Version) -> NDArray[np.int64]:
     ]
     for version, keys in zip((first, last), tables, strict=True):
         if len(set(keys)) != len(keys):
-            twice = next(key for key in keys if keys.count(key) > 1)
+            twice = Counter(keys).most_common(1)[0][0]
             raise PosteriorsError(f"{version.path}: every record must stand once per pair; {twice[1]!r} stands twice.")
     place = {key: row for row, key in enumerate(tables[1])}
     before = [key[1] for key in tables[0] if key not in place]

@@ -119,7 +119,7 @@ class Posteriors:
         own_pair = unit if pair is None else _integers(pair)
         return cls(
             log_values=log_values,
-            member=np.array([_MEMBER[_role(word)] for word in role], dtype=bool).reshape(size, 2),
+            member=_membership(role),
             label=_integers(label),
             classes=tuple(classes) if classes is not None else tuple(str(k) for k in range(first.shape[1])),
             record=np.arange(size) if record is None else _integers(record),
@@ -208,13 +208,20 @@ def concatenate(tables: Sequence[Posteriors]) -> Posteriors:
     return replace(first, **parts, probes=probes)
 
 
+def _membership(role: Sequence[str] | NDArray[np.int8]) -> NDArray[np.bool_]:
+    """Membership before and after [Q, 2] of a role per query."""
+    words, which = np.unique(np.asarray(role), return_inverse=True)
+    known = np.array([_MEMBER[_role(word)] for word in words], dtype=bool).reshape(len(words), 2)
+    return known[which]
+
+
 def _role(word: str | int | np.integer) -> Role:
     known = [role for role in Role if role is not Role.MIXED]
     for role in known:
         if word == role.name.lower() or (not isinstance(word, str) and int(word) == role):
             return role
     names = ", ".join(role.name.lower() for role in known)
-    raise PosteriorsError(f"A role must be one of {names}; got {word!r}.")
+    raise PosteriorsError(f"A role must be one of {names}; got {str(word)!r}.")
 
 
 def _integers(values: ArrayLike) -> NDArray[np.int64]:

@@ -246,7 +246,8 @@ def _read(kind: Any, value: Any, place: str, problems: list[str]) -> Any:
     except ValidationError as error:
         for each in error.errors():
             where = ".".join([place, *(str(part) for part in each["loc"])])
-            reason = each["msg"][0].lower() + each["msg"][1:]
+            own = each.get("ctx", {}).get("error")  # what a specification said itself
+            reason = str(own) if own else each["msg"][0].lower() + each["msg"][1:]
             got = "" if each["type"] == "missing" else f", got {each['input']!r}"
             problems.append(f"{where}: {reason}{got}")
     except ExperimentError as error:
