@@ -43,8 +43,10 @@ def verify_lines(data_dir: Path | None) -> Iterator[str]:
     """A line per known file."""
     from aftertrace.data import verify
 
-    for status in verify(data_dir):
-        yield f"{status.status:<14}{status.data_set:<16}{status.file:<44}{status.detail}"
+    found = verify(data_dir)
+    width = max(len(each.file) for each in found)
+    for each in found:
+        yield f"{each.status:<12}  {each.data_set:<12}  {each.file:<{width}}  {each.detail}"
 
 
 def _attacks() -> Iterator[str]:

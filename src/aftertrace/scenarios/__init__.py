@@ -7,7 +7,7 @@ units = draw_units(experiment.scenario, n_records=48_842, seed=0)          # rec
 result, scores = audit_posteriors(table)                                   # posteriors that you bring
 """
 
-from aftertrace.scenarios._assess import Assessment, Judgement, assess, judge
+from aftertrace.scenarios._assess import Assessment, assess
 from aftertrace.scenarios._audit import audit_posteriors
 from aftertrace.scenarios._draw import Unit, draw_units
 from aftertrace.scenarios._experiment import (
@@ -23,6 +23,7 @@ from aftertrace.scenarios._experiment import (
 )
 from aftertrace.scenarios._run import Run, run_experiment
 from aftertrace.scenarios._simulate import Probe, Simulation, simulate
+from aftertrace.scenarios._verdict import Judgement, judge
 
 __all__ = [
     "Assessment",

@@ -9,7 +9,8 @@ from aftertrace.attacks import Attack, EucDist, LogitDrop, OriginalLogit
 from aftertrace.engine import InProcess
 from aftertrace.posteriors import Posteriors, Role
 from aftertrace.results import Counts, DataSummary, Result, Scores
-from aftertrace.scenarios._assess import Judgement, assess
+from aftertrace.scenarios._assess import assess
+from aftertrace.scenarios._verdict import Judgement
 
 ATTACKS: tuple[Attack, ...] = (LogitDrop(), EucDist(), OriginalLogit())
 

@@ -19,11 +19,12 @@ from aftertrace.errors import StoreError
 from aftertrace.posteriors import Posteriors, Role, Use, concatenate
 from aftertrace.procedures import Procedure
 from aftertrace.results import Counts, DataSummary, Overfitting, Result, Scores, Spread
-from aftertrace.scenarios._assess import Judgement, Progress, assess
+from aftertrace.scenarios._assess import Progress, assess
 from aftertrace.scenarios._draw import SIDES, Unit, draw_units
 from aftertrace.scenarios._experiment import Experiment, to_toml
 from aftertrace.scenarios._simulate import Probe, Simulation, simulate
 from aftertrace.scenarios._statements import not_tested, run_notes, threat_model
+from aftertrace.scenarios._verdict import Judgement
 from aftertrace.store import RunFolder
 
 LIBRARIES = ("aftertrace", "numpy", "scipy", "scikit-learn", "pyarrow")
