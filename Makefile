@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench setup clean
+.PHONY: demo test lowest bench setup clean
 
 setup: $(VENV)/.ready
 
@@ -24,8 +24,13 @@ test: setup
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --dist loadfile
 
+lowest:
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-lowest.txt -e '.[dev]'
+	.venv-lowest/bin/pytest -n 2 --dist loadfile
+
 bench: setup
 	$(BIN)/python benchmarks/whole_command.py
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) .venv-lowest runs

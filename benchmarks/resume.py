@@ -20,7 +20,7 @@ SIZES = [f"--set=scenario.{side}.{key}" for side in ("shadow", "target") for key
 
 def command(out, jobs=2):
     aftertrace = str(Path(sys.executable).with_name("aftertrace"))
-    return [aftertrace, "run", "demo", *SIZES, "--out", str(out), "--jobs", str(jobs)]
+    return [aftertrace, "run", "demo", *SIZES, "--out", str(out), "--jobs", str(jobs), "--no-report"]
 
 
 def finish(out, jobs=2):
