@@ -18,8 +18,10 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def blocks(language):
+    """Fenced blocks of a language, with a name each."""
     for page in PAGES:
-        for number, text in enumerate(re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)):
+        fences = re.findall(r"^```(\w*)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+        for number, text in enumerate(text for kind, text in fences if kind == language):
             yield pytest.param(text, id=f"{page.stem}-{number}")
 
 
@@ -47,21 +49,21 @@ def small_demo():
     assert done.exit_code == 0, done.output
 
 
-@pytest.mark.parametrize("code", blocks("python"))
+@pytest.mark.parametrize("code", list(blocks("python")))
 def test_python_examples_run(code, workplace, capsys):
     if "runs/demo" in code:
         small_demo()
     exec(compile(code, "example", "exec"), workplace)
 
 
-@pytest.mark.parametrize("text", blocks("toml"))
+@pytest.mark.parametrize("text", list(blocks("toml")))
 def test_experiment_examples_are_read_and_show_the_defaults(text, tmp_path):
     path = tmp_path / "x.toml"
     path.write_text(text)
     assert Experiment.from_toml(path) == Experiment.from_dict({"data": {"name": "adult"}})
 
 
-@pytest.mark.parametrize("text", blocks("csv"))
+@pytest.mark.parametrize("text", list(blocks("csv")))
 def test_posterior_examples_are_read(text, tmp_path):
     from aftertrace.posteriors import read_pair
 
@@ -71,11 +73,13 @@ def test_posterior_examples_are_read(text, tmp_path):
 
 
 def commands():
-    for page in PAGES:
-        for text in re.findall(r"```\n(.*?)```", page.read_text(), re.DOTALL):
-            for line in text.splitlines():
-                if line.startswith("aftertrace "):
-                    yield line
+    lines = [line for block in blocks("") for line in block.values[0].splitlines()]
+    return [line for line in lines if line.startswith("aftertrace ")]
+
+
+def test_there_are_examples_of_every_kind():
+    assert all(list(blocks(kind)) for kind in ("python", "toml", "csv", ""))
+    assert len(commands()) >= 3
 
 
 @pytest.mark.parametrize("line", commands())
@@ -90,7 +94,7 @@ def test_commands_run(line, workplace):
         Path(name).write_text("\n".join(lines))
     words = shlex.split(line)[1:]
     if words[0] == "run":
-        words += ["--set=model.params={n_estimators=5}", "--set=attacks.classifiers=['tree']", "--jobs=1"]
+        words += ["--set=attacks.classifiers=['tree']", "--jobs=1"]
     done = CliRunner().invoke(app, words)
     assert done.exit_code in (0, 1, 3), done.output
 
