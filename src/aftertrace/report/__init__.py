@@ -1,8 +1,10 @@
-"""The report: a result for the terminal and as one offline page.
+"""The report: a result for the terminal, and as one offline page.
 
 print(as_text(result))
+html = render(result, scores, manifest=manifest, key=key)      # records become pseudonyms under `key`
 """
 
+from aftertrace.report._page import render
 from aftertrace.report._terminal import as_text
 
-__all__ = ["as_text"]
+__all__ = ["as_text", "render"]
