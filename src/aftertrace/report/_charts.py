@@ -45,7 +45,7 @@ def draw(page: Page) -> dict[str, Drawing]:
 
 
 def _svg(chart: "alt.LayerChart", label: str, *, prefix: str) -> str:
-    """The drawing as an element. `prefix` keeps the names of its clips apart from those of other drawings."""
+    """The drawing as an element; its clips are named by `prefix` and a number, apart from other drawings'."""
     sink = io.StringIO()
     styled = (
         chart.configure(font="system-ui, sans-serif", background="transparent", padding=10)
@@ -56,7 +56,12 @@ def _svg(chart: "alt.LayerChart", label: str, *, prefix: str) -> str:
     styled.save(sink, format="svg")
     drawn = sink.getvalue()
     drawn = drawn[drawn.index("<svg") :]
-    drawn = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{prefix}", drawn)
+    names: dict[str, int] = {}
+    drawn = re.sub(
+        r'(\bid="|url\(#|href="#)([^")]+)',
+        lambda found: f"{found[1]}{prefix}{names.setdefault(found[2], len(names))}",
+        drawn,
+    )
     return drawn.replace("<svg", f'<svg role="img" aria-label="{escape(label, quote=True)}"', 1)
 
 

@@ -260,8 +260,8 @@ def _methods(result: Result) -> Iterator[tuple[str, str]]:
         if against is not None:
             lines.append(_sentence(f"Against the classical attack: {against.method}", against.note))
         lines += [
-            f"TPR at {rate.fpr:.0%} FPR: {rate.tpr.method}, n = {rate.n_positive} deleted and {rate.n_negative} unseen; "
-            f"threshold from {rate.n_calibration} held-out unseen queries."
+            f"TPR at {rate.fpr:.0%} FPR: {rate.tpr.method}, n = {rate.n_positive} deleted and "
+            f"{rate.n_negative} unseen; threshold from {rate.n_calibration} held-out unseen queries."
             for rate in attack.rates
             if rate.tpr is not None
         ]
