@@ -100,7 +100,14 @@ def run(
         probes=probes,
         progress=progress,
     )
-    return Audit.of_folder(finished.folder)
+    folder = RunFolder(finished.folder)
+    return Audit(
+        result=finished.result,
+        scores=finished.scores,
+        manifest=folder.read_manifest(),
+        key=_key(folder),
+        folder=folder.path,
+    )
 
 
 def audit(

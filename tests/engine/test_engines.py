@@ -10,7 +10,6 @@ import scipy.linalg  # noqa: F401 - loads a BLAS whose threads are counted
 from threadpoolctl import threadpool_info
 
 from aftertrace.engine import InProcess, Processes, choose
-from aftertrace.engine import _engines as engines
 from aftertrace.errors import TrainingError
 
 
@@ -27,29 +26,39 @@ def threads(context, task):
     return max(pool["num_threads"] for pool in threadpool_info())
 
 
-@pytest.fixture
-def eager(monkeypatch):
-    """Workers start at once."""
-    monkeypatch.setattr(engines, "START_SECONDS", 0.0)
-
-
 def test_in_process_is_in_order():
     assert list(InProcess().map(square, 2, [3, 1, 2])) == [(0, 18), (1, 2), (2, 8)]
 
 
-def test_processes_equal_in_process(eager):
+def test_processes_equal_in_process():
     context = np.arange(200_000.0)
     answers = dict(Processes(2).map(slow_square, context, range(12)))
     assert answers == dict(InProcess().map(slow_square, context, range(12)))
 
 
-def test_little_work_starts_no_workers(monkeypatch):
-    monkeypatch.setattr(Processes, "_in_workers", lambda *_: pytest.fail("workers were started"))
-    assert dict(Processes(2).map(square, 1, range(5))) == {k: k**2 for k in range(5)}
+def note(folder=None):
+    """Warming up leaves a mark for each worker."""
+    import tempfile
+
+    tempfile.mkstemp(prefix="warm-", dir=os.environ["WARM_FOLDER"])
+
+
+def test_prepared_workers_are_the_ones_that_work(monkeypatch, tmp_path):
+    monkeypatch.setenv("WARM_FOLDER", str(tmp_path))
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor().shutdown(wait=True)  # workers of other tests do not know the folder
+    engine = Processes(2)
+    engine.prepare(note)
+    assert dict(engine.map(square, 2, range(6))) == {k: 2 * k**2 for k in range(6)}
+    deadline = time.monotonic() + 20
+    while len(list(tmp_path.iterdir())) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("engine", [InProcess(), Processes(2)], ids=repr)
-def test_one_thread_a_task(engine, eager):
+def test_one_thread_a_task(engine):
     assert {answer for _, answer in engine.map(threads, None, range(4))} == {1}
 
 
@@ -62,7 +71,7 @@ def die_once(context, task):
     return task
 
 
-def test_a_killed_worker_costs_its_task_not_the_run(eager, tmp_path):
+def test_a_killed_worker_costs_its_task_not_the_run(tmp_path):
     answers = dict(Processes(2).map(die_once, tmp_path, range(8)))
     assert answers == {k: k for k in range(8)}
 
@@ -74,7 +83,7 @@ def always_die(context, task):
     return task
 
 
-def test_workers_that_always_die_end_the_run_with_advice(eager):
+def test_workers_that_always_die_end_the_run_with_advice():
     with pytest.raises(TrainingError, match="died 3 times in a row .* fewer --jobs than 2"):
         list(Processes(2).map(always_die, None, range(4)))
 
@@ -87,7 +96,7 @@ def fail(context, task):
 
 
 @pytest.mark.parametrize("engine", [InProcess(), Processes(2)], ids=repr)
-def test_errors_of_tasks_reach_the_caller(engine, eager):
+def test_errors_of_tasks_reach_the_caller(engine):
     with pytest.raises(TrainingError, match="^no$"):
         list(engine.map(fail, None, range(4)))
 

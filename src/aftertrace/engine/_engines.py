@@ -1,18 +1,16 @@
 """In this process, or in local ones."""
 
-import time
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from aftertrace.errors import TrainingError
 
 C = TypeVar("C")
 T = TypeVar("T")
 A = TypeVar("A")
-START_SECONDS = 3.0
-"""About what starting workers costs: less work than this is left stays in process."""
 MOST_FAILURES = 3
 """How often in a row workers may die without finishing a task between."""
 
@@ -20,12 +18,21 @@ MOST_FAILURES = 3
 class Engine(Protocol):
     """Runs tasks and hands out answers as they finish."""
 
-    def map(self, function: Callable[[C, T], A], context: C, tasks: Sequence[T]) -> Iterator[tuple[int, A]]: ...
+    def prepare(self, warm_up: Callable[[], None]) -> None:
+        """Tasks will come soon: get ready in the background; `warm_up` is for each worker (imports, say)."""
+        ...
+
+    def map(self, function: Callable[[C, T], A], context: C, tasks: Sequence[T]) -> Iterator[tuple[int, A]]:
+        """Yield (number of the task, answer) as tasks finish."""
+        ...
 
 
 @dataclass(frozen=True)
 class InProcess:
     """One task after the other, in order: the reference."""
+
+    def prepare(self, warm_up: Callable[[], None]) -> None:
+        """Nothing to do: imports happen when they are needed."""
 
     def map(self, function: Callable[[C, T], A], context: C, tasks: Sequence[T]) -> Iterator[tuple[int, A]]:
         """Yield (number of the task, answer)."""
@@ -37,36 +44,34 @@ class InProcess:
 class Processes:
     """`jobs` worker processes (joblib's loky). A worker that dies costs its tasks, which run again, not the run.
 
-    Workers start only when they pay: tasks run in process while, at their average pace, what is left would take
-    less than starting workers does. Large arrays in `context` are shared through memory-mapped files.
+    Large arrays in `context` are shared through memory-mapped files. Workers stay for the next call of `map`.
     """
 
     jobs: int
+
+    def prepare(self, warm_up: Callable[[], None]) -> None:
+        """Start the workers while the caller goes on; what they would fail at shows at the first task."""
+
+        def start() -> None:
+            from joblib import delayed
+
+            list(_pool(self.jobs)(delayed(warm_up)() for _ in range(self.jobs)))
+
+        threading.Thread(target=start, daemon=True).start()
 
     def map(self, function: Callable[[C, T], A], context: C, tasks: Sequence[T]) -> Iterator[tuple[int, A]]:
         """Yield (number of the task, answer) in the order of finishing.
 
         Raises `TrainingError` when workers die three times without finishing anything.
         """
-        left, started = dict(enumerate(tasks)), time.monotonic()
-        for number, task in enumerate(tasks):
-            pace = (time.monotonic() - started) / number if number else 0.0
-            if pace * len(left) > START_SECONDS:
-                yield from self._in_workers(function, context, left)
-                return
-            yield number, _single_threaded(function, context, task)
-            del left[number]
-
-    def _in_workers(self, function: Callable[[C, T], A], context: C, left: dict[int, T]) -> Iterator[tuple[int, A]]:
-        from joblib import Parallel, delayed
+        from joblib import delayed
         from joblib.externals.loky.process_executor import BrokenProcessPool
 
-        failures = 0
+        left, failures = dict(enumerate(tasks)), 0
         while left:
-            calls = (delayed(_numbered)(function, context, number, task) for number, task in list(left.items()))
-            pool = Parallel(n_jobs=self.jobs, backend="loky", return_as="generator_unordered", batch_size=1)
+            calls = [delayed(_numbered)(function, context, number, task) for number, task in left.items()]
             try:
-                with closing(pool(calls)) as answers:
+                with closing(_pool(self.jobs)(calls)) as answers:
                     for number, answer in answers:
                         failures = 0
                         del left[number]
@@ -74,15 +79,22 @@ class Processes:
             except BrokenProcessPool as error:
                 failures += 1
                 if failures == MOST_FAILURES:
+                    reason = str(error).strip().splitlines()[0]
                     raise TrainingError(
-                        f"Worker processes died {MOST_FAILURES} times in a row (out of memory?). Finished units are "
-                        f"kept; run again with fewer --jobs than {self.jobs}."
+                        f"Worker processes died {MOST_FAILURES} times in a row ({reason}). Finished units are kept; "
+                        f"where memory is short, run again with fewer --jobs than {self.jobs}."
                     ) from error
 
 
 def choose(jobs: int) -> Engine:
     """The engine for `jobs` workers: in process for one."""
     return Processes(jobs) if jobs > 1 else InProcess()
+
+
+def _pool(jobs: int) -> Any:
+    from joblib import Parallel
+
+    return Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered", batch_size=1)
 
 
 def _numbered(function: Callable[[C, T], A], context: C, number: int, task: T) -> tuple[int, A]:

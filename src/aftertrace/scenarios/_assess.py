@@ -10,7 +10,7 @@ from aftertrace._random import Stream, rng_for
 from aftertrace.attacks import Adversary, Attack, FeatureAttack, check_needs
 from aftertrace.engine import Engine
 from aftertrace.errors import PosteriorsError, TrainingError
-from aftertrace.posteriors import Posteriors, Role, Use
+from aftertrace.posteriors import Posteriors, Role, Use, concatenate
 from aftertrace.results import AgainstClassical, AttackResult, ControlResult, Scores, Verdict
 from aftertrace.scenarios._verdict import Judgement, judge
 from aftertrace.statistics import (
@@ -100,10 +100,12 @@ class _Marks:
 
 def _score(task: _ScoringTask, attack: Attack) -> _Marks:
     scorer = attack.fit(task.shadow, rng=rng_for(task.seed, Stream.ATTACK, attack.name))
-    target = scorer.score(task.target)
-    if not np.isfinite(target).all():
+    everything = task.target if task.shadow is None else concatenate([task.target, task.shadow])
+    score = scorer.score(everything)  # at once: what a forest costs is the call
+    if not np.isfinite(score).all():
         raise TrainingError(f"Attack {attack.name} must give a finite score to every query, and does not.")
-    return _Marks(target, None if task.shadow is None else scorer.score(task.shadow))
+    target, shadow = np.split(score, [len(task.target)])
+    return _Marks(target, None if task.shadow is None else shadow)
 
 
 @dataclass(frozen=True, eq=False)

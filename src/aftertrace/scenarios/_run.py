@@ -2,10 +2,9 @@
 
 import platform
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,12 @@ from aftertrace.results import Counts, DataSummary, Overfitting, Result, Scores,
 from aftertrace.scenarios._assess import Progress, assess
 from aftertrace.scenarios._draw import SIDES, Unit, draw_units
 from aftertrace.scenarios._experiment import Experiment, to_toml
-from aftertrace.scenarios._simulate import Probe, Simulation, simulate
+from aftertrace.scenarios._simulate import Probe, Simulation, library_version, simulate, warm_up
 from aftertrace.scenarios._statements import not_tested, run_notes, threat_model
 from aftertrace.scenarios._verdict import Judgement
 from aftertrace.store import RunFolder
 
+_Finished = tuple[Posteriors, Mapping[str, Any]]
 LIBRARIES = ("aftertrace", "numpy", "scipy", "scikit-learn", "pyarrow")
 
 
@@ -59,7 +59,8 @@ def run_experiment(
     engine = engine or InProcess()
     started = time.monotonic()
     data = load(experiment.data, data_dir=data_dir)
-    units = draw_units(experiment.scenario, n_records=len(data), seed=experiment.seed)
+    drawn = draw_units(experiment.scenario, n_records=len(data), seed=experiment.seed)
+    engine.prepare(warm_up)
     simulation = Simulation(
         data=data,
         procedure=procedure or experiment.build_procedure(len(data.classes)),
@@ -69,10 +70,12 @@ def run_experiment(
     identity = _identity(experiment, simulation)
     folder = RunFolder.open(out or default_folder(identity, experiment), identity=identity, force=force)
     folder.write("experiment.toml", to_toml(experiment.as_dict()))
-    damaged = _simulate_missing(simulation, units, folder, engine, progress)
+    units = {simulation.address(unit): unit for unit in drawn}
+    finished, damaged = _obtain(simulation, units, folder, engine, progress)
     trained = time.monotonic()
 
-    sides = {name: _read_side(simulation, [u for u in units if u.side == name], folder) for name in SIDES}
+    shadow, shadow_facts = _side([finished[a] for a, unit in units.items() if unit.side == "shadow"])
+    target, target_facts = _side([finished[a] for a, unit in units.items() if unit.side == "target"])
     judgement = Judgement(
         attack=experiment.verdict.attack,
         limit=experiment.verdict.limit,
@@ -80,16 +83,15 @@ def run_experiment(
         seed=experiment.seed,
     )
     every_attack = (*experiment.build_attacks(), *attacks)
-    shadow, target = sides["shadow"][0], sides["target"][0]
     assessment = assess(shadow, target, every_attack, judgement, engine=engine, progress=progress)
-    counts = _counts(target, [facts for _, side in sides.values() for facts in side])
+    counts = _counts(target, [*shadow_facts, *target_facts])
     result = Result(
         title=f"{experiment.model.name if procedure is None else type(procedure).__name__} on {data.name}",
         verdict=assessment.verdict,
         attacks=assessment.attacks,
         controls=assessment.controls,
         counts=counts,
-        overfitting=_overfitting(sides["target"][1]),
+        overfitting=_overfitting(target_facts),
         data=DataSummary(
             name=data.name,
             records=len(data),
@@ -105,19 +107,19 @@ def run_experiment(
     )
     folder.write("scores.parquet", assessment.scores.to_parquet())
     folder.write("result.json", result.to_json())
-    finished = time.monotonic()
+    ended = time.monotonic()
     folder.write_json(
         "manifest.json",
         {
             **folder.read_manifest(),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": {"training": round(trained - started, 3), "attacks": round(finished - trained, 3)},
-            "libraries": {name: version(name) for name in LIBRARIES},
+            "seconds": {"training": round(trained - started, 3), "attacks": round(ended - trained, 3)},
+            "libraries": {name: library_version(name) for name in LIBRARIES},
             "python": platform.python_version(),
             "platform": platform.platform(),
             "device": "cpu",
             "retrained_because_damaged": damaged,
-            "units": [simulation.address(unit) for unit in units],
+            "units": list(units),
         },
     )
     return Run(result=result, scores=assessment.scores, folder=folder.path)
@@ -144,43 +146,39 @@ def _identity(experiment: Experiment, simulation: Simulation) -> dict[str, Any]:
     }
 
 
-def _simulate_missing(
-    simulation: Simulation, units: Sequence[Unit], folder: RunFolder, engine: Engine, progress: Progress
-) -> list[str]:
-    """Train what is not there; return the addresses of files that were damaged and are trained again."""
-    damaged, missing = [], []
-    for unit in units:
-        address = simulation.address(unit)
+def _obtain(
+    simulation: Simulation, units: Mapping[str, Unit], folder: RunFolder, engine: Engine, progress: Progress
+) -> tuple[dict[str, _Finished], list[str]]:
+    """All units by address, read or trained; and the addresses of files that were damaged and trained again."""
+    finished: dict[str, _Finished] = {}
+    damaged = []
+    for address in units:
         if folder.has_unit(address):
             try:
-                folder.read_unit(address)
-                continue
+                finished[address] = folder.read_unit(address)
             except StoreError as error:
                 damaged.append(address)
                 progress(f"note: {error}; it is trained again", 0, 0)
-        missing.append((address, unit))
-    total = sum(unit.n_models for unit in units)
-    done = total - sum(unit.n_models for _, unit in missing)
+    missing = [address for address in units if address not in finished]
+    total = sum(unit.n_models for unit in units.values())
+    done = sum(units[address].n_models for address in finished)
     progress("models", done, total)
-    for number, (table, facts) in engine.map(simulate, simulation, [unit for _, unit in missing]):
-        address, unit = missing[number]
+    for number, (table, facts) in engine.map(simulate, simulation, [units[address] for address in missing]):
+        address = missing[number]
         folder.write_unit(address, table, facts)
-        done += unit.n_models
+        finished[address] = table, facts
+        done += units[address].n_models
         progress("models", done, total)
-    return damaged
+    return finished, damaged
 
 
-def _read_side(
-    simulation: Simulation, units: Iterable[Unit], folder: RunFolder
-) -> tuple[Posteriors, list[dict[str, Any]]]:
+def _side(units: Sequence[_Finished]) -> tuple[Posteriors, list[Mapping[str, Any]]]:
     """All queries of a side, with pairs numbered through, and the facts of its units."""
-    tables, every_fact, pairs = [], [], 0
-    for unit in units:
-        table, facts = folder.read_unit(simulation.address(unit))
+    tables, pairs = [], 0
+    for table, _ in units:
         tables.append(replace(table, pair=table.pair + pairs))
-        every_fact.append(facts)
-        pairs += len(unit.deleted)
-    return concatenate(tables), every_fact
+        pairs += len(np.unique(table.pair))
+    return concatenate(tables), [facts for _, facts in units]
 
 
 def _counts(target: Posteriors, facts: Sequence[Mapping[str, Any]]) -> Counts:

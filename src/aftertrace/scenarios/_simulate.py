@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import version
 from typing import Any, Protocol
 
@@ -63,9 +64,24 @@ class Simulation:
                 "seed": self.seed,
                 "probes": self.probes,
                 "unit": unit,
-                "libraries": {name: version(name) for name in ("numpy", "scipy", "scikit-learn")},
+                "libraries": {name: library_version(name) for name in ("numpy", "scipy", "scikit-learn")},
             }
         )
+
+
+def warm_up() -> None:
+    """What every worker will need: the imports that take long."""
+    import sklearn.ensemble
+    import sklearn.linear_model
+    import sklearn.neural_network
+    import sklearn.pipeline
+    import sklearn.tree  # noqa: F401
+
+
+@cache
+def library_version(name: str) -> str:
+    """The installed version of a library; looking it up reads files, and units ask often."""
+    return version(name)
 
 
 def simulate(simulation: Simulation, unit: Unit) -> tuple[Posteriors, dict[str, Any]]:

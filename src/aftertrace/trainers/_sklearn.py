@@ -66,20 +66,20 @@ class SklearnTrainer:
         from sklearn.base import clone
         from sklearn.exceptions import ConvergenceWarning
 
-        rng = np.random.default_rng(stream)
+        rng, records = np.random.default_rng(stream), np.flatnonzero(row)
         model = clone(self.estimator)
         if seeds:
             model.set_params(**{name: int(rng.integers(2**31)) for name in seeds})
-        weight = {} if data.weight is None else {_weight_name(model): data.weight[row]}
+        weight = {} if data.weight is None else {_weight_name(model): data.weight[records]}
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
-                model.fit(data.x[row], data.label[row], **weight)
+                model.fit(data.x[records], data.label[records], **weight)
             except (ValueError, TypeError) as error:
                 reason = str(error).strip().splitlines()[0]
                 raise TrainingError(
-                    f"{type(self.estimator).__name__} could not be trained on {int(row.sum())} records of "
-                    f"{np.unique(data.label[row]).size} classes: {reason}"
+                    f"{type(self.estimator).__name__} could not be trained on {len(records)} records of "
+                    f"{np.unique(data.label[records]).size} classes: {reason}"
                 ) from error
         for warning in caught:
             if not issubclass(warning.category, ConvergenceWarning):
