@@ -58,9 +58,9 @@ def run_experiment(
     """
     engine = engine or InProcess()
     started = time.monotonic()
+    engine.prepare(warm_up)
     data = load(experiment.data, data_dir=data_dir)
     drawn = draw_units(experiment.scenario, n_records=len(data), seed=experiment.seed)
-    engine.prepare(warm_up)
     simulation = Simulation(
         data=data,
         procedure=procedure or experiment.build_procedure(len(data.classes)),

@@ -1,5 +1,6 @@
 """Any scikit-learn classifier or pipeline, one fit per row. The slow obvious twin of every faster trainer."""
 
+import copy
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,26 +49,31 @@ class SklearnTrainer:
     ) -> "SklearnModels":
         """One fit per row; `base` is not used. Raises `TrainingError` with scikit-learn's reason."""
         import sklearn
+        from sklearn.base import clone
 
         if device != "cpu":
             raise UnsupportedError(f"scikit-learn models are trained on device 'cpu', got {device!r}.")
         seeds = sorted(name for name in self.estimator.get_params() if name.split("__")[-1] == "random_state")
-        fitted, unconverged = [], 0
+        blank, fitted, unconverged = clone(self.estimator), [], 0
         with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
             for row, stream in zip(keep, streams, strict=True):
-                model, warned = self._fit_row(data, row, seeds, stream)
+                model, warned = self._fit_row(copy.deepcopy(blank), data, row, seeds, stream)
                 fitted.append(model)
                 unconverged += warned
         return SklearnModels(fitted, data.n_classes, {"models": len(fitted), "unconverged": unconverged})
 
     def _fit_row(
-        self, data: TrainingData, row: NDArray[np.bool_], seeds: Sequence[str], stream: np.random.SeedSequence
+        self,
+        model: Any,
+        data: TrainingData,
+        row: NDArray[np.bool_],
+        seeds: Sequence[str],
+        stream: np.random.SeedSequence,
     ) -> tuple[Any, bool]:
-        from sklearn.base import clone
+        """Fit a blank `model`. Returns it, and whether it stopped before it converged."""
         from sklearn.exceptions import ConvergenceWarning
 
         rng, records = np.random.default_rng(stream), np.flatnonzero(row)
-        model = clone(self.estimator)
         if seeds:
             model.set_params(**{name: int(rng.integers(2**31)) for name in seeds})
         weight = {} if data.weight is None else {_weight_name(model): data.weight[records]}
@@ -103,7 +109,7 @@ class SklearnModels:
         import sklearn
 
         values = np.zeros((len(x), self.n_classes))
-        with sklearn.config_context(assume_finite=True):
+        with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
             for number in np.unique(model):
                 rows = np.flatnonzero(model == number)
                 fitted = self.fitted[number]
