@@ -13,10 +13,9 @@ from aftertrace.trainers import Base, Models, Seeding, Trainer, TrainingData
 
 @dataclass(frozen=True)
 class Retrained:
-    """The state of `Retrain`: nothing but the models, and the records each was trained on. `keep` [M, N]"""
+    """The state of `Retrain`: nothing but the models."""
 
     models: Models
-    keep: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Retrain:
         device: str = "cpu",
     ) -> Retrained:
         """One model per row of `keep`."""
-        return Retrained(self.trainer.fit(data, keep, streams=streams, device=device), keep)
+        return Retrained(self.trainer.fit(data, keep, streams=streams, device=device))
 
     def forget(
         self,
@@ -57,4 +56,4 @@ class Retrain:
     ) -> Retrained:
         """One model per row of `keep`; the earlier models are only a place to start from."""
         start = Base(state.models, base)
-        return Retrained(self.trainer.fit(data, keep, streams=streams, device=device, base=start), keep)
+        return Retrained(self.trainer.fit(data, keep, streams=streams, device=device, base=start))
