@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from aftertrace.attacks import Attack
 from aftertrace.engine import choose
-from aftertrace.errors import InputError
+from aftertrace.errors import InputError, StoreError
 from aftertrace.posteriors import Posteriors, read_pair
 from aftertrace.procedures import Procedure
 from aftertrace.results import Outcome, Result, Scores
@@ -121,15 +121,15 @@ def audit(
     seed: int = 0,
     attacks: Sequence[Attack] = (),
     out: Path | str | None = None,
+    force: bool = False,
 ) -> Audit:
     """Judge two versions of a model by their posteriors at deleted and unseen records.
 
     `before`, `after`: files (CSV, Parquet, NPZ; see `aftertrace.posteriors.read_pair`), or arrays [Q, K] of
     the same queries with `label` [Q] and `role` [Q]. `limit`: the largest AUC accepted. With `out`, result,
-    scores and the key of the pseudonyms are kept in that folder.
+    scores and the key of the pseudonyms are kept in that folder; `force` replaces what another audit left there.
     """
-    folder = None if out is None else RunFolder.open(Path(out), identity={"audit": "posteriors"})
-    key = secrets.token_bytes(32) if folder is None else _key(folder)
+    key = secrets.token_bytes(32) if out is None else _key_in(Path(out)) or secrets.token_bytes(32)
     if isinstance(before, Path | str) and isinstance(after, Path | str):
         if label is not None or not (role is None or isinstance(role, Path | str)):
             raise InputError("Files of posteriors bring labels themselves; `role` may be a further file.")
@@ -141,20 +141,40 @@ def audit(
     else:
         target = Posteriors.from_pair(before, after, label=label, role=role, classes=classes)
     result, scores = audit_posteriors(target, limit=limit, seed=seed, attacks=attacks)
-    manifest = {"libraries": {name: version(name) for name in ("aftertrace", "numpy", "scipy")}}
-    if folder is not None:
-        manifest = {**folder.read_manifest(), **manifest}
-        folder.write("scores.parquet", scores.to_parquet())
-        folder.write("result.json", result.to_json())
-        folder.write_json("manifest.json", manifest)
-    return Audit(
-        result=result, scores=scores, manifest=manifest, key=key, folder=None if folder is None else folder.path
-    )
+    manifest: dict[str, Any] = {"libraries": {name: version(name) for name in ("aftertrace", "numpy", "scipy")}}
+    if out is None:
+        return Audit(result=result, scores=scores, manifest=manifest, key=key)
+    folder = RunFolder.open(Path(out), identity={"posteriors": result.data.fingerprint}, force=force)
+    _keep_key(folder, key)
+    folder.write("scores.parquet", scores.to_parquet())
+    folder.write("result.json", result.to_json())
+    manifest |= folder.read_manifest()
+    folder.write_json("manifest.json", manifest)
+    return Audit(result=result, scores=scores, manifest=manifest, key=key, folder=folder.path)
+
+
+def _key_in(folder: Path) -> bytes | None:
+    """The key of the pseudonyms that a folder holds, if it holds one."""
+    path = folder / KEY_FILE
+    if not path.is_file():
+        return None
+    try:
+        return bytes.fromhex(path.read_text())
+    except (ValueError, OSError) as error:
+        raise StoreError(
+            f"{path}: must hold the key of the pseudonyms in hexadecimal digits ({error}). Restore it, or remove it to "
+            f"have a new key, which changes all pseudonyms."
+        ) from error
+
+
+def _keep_key(folder: RunFolder, key: bytes) -> None:
+    folder.write(KEY_FILE, key.hex(), private=True)
 
 
 def _key(folder: RunFolder) -> bytes:
-    """The folder's key of pseudonyms, made when first needed."""
-    path = folder.path / KEY_FILE
-    if not path.is_file():
-        folder.write(KEY_FILE, secrets.token_hex(32), private=True)
-    return bytes.fromhex(path.read_text())
+    """The folder's key, made when first needed."""
+    key = _key_in(folder.path)
+    if key is None:
+        key = secrets.token_bytes(32)
+        _keep_key(folder, key)
+    return key

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 import aftertrace as at
+from aftertrace._random import Stream, rng_for
 from aftertrace.attacks import EucDist, Feature, FeatureAttack, LogitDrop, OriginalLogit, simulated_posteriors
 from aftertrace.engine import InProcess
-from aftertrace.errors import PosteriorsError
-from aftertrace.posteriors import Posteriors
+from aftertrace.errors import InputError, PosteriorsError, StoreError, UnsupportedError
 from aftertrace.results import Outcome
-from aftertrace.scenarios import Judgement, assess, audit_posteriors
+from aftertrace.scenarios import Judgement, assess, audit_posteriors, judge
+from aftertrace.scenarios._assess import _controls
+from aftertrace.statistics import exchanged_roles
 
 PLAIN = (LogitDrop(), EucDist(), OriginalLogit())
 
@@ -63,18 +65,18 @@ def test_null_controls_stay_silent_even_beside_a_strong_leak():
 
 
 def test_a_broken_instrument_fails_the_control():
-    """A score that depends on the order of queries within a pair is no attack; the control says so."""
-    target = simulated_posteriors(leak=0, seed=0, originals=10, pairs=30)
-    pair, original = np.repeat(target.pair, 2), np.repeat(target.original, 2)
-    role = np.tile([0, 1, 1, 1], 300)
-    drop = np.random.default_rng(0).normal(size=1200) + np.where(pair % 2, 3.0, 0.0) * (original % 2 * 2 - 1)
-    values = 1 / (1 + np.exp(drop * 0.1))
-    table = Posteriors.from_pair(
-        np.full((1200, 2), 0.5), np.column_stack([values, 1 - values]), label=np.zeros(1200, int), role=role, pair=pair,
-        original=original,
-    )  # fmt: skip
-    result, _ = audit_posteriors(table)
-    assert all(control.passed for control in result.controls)
+    """Scores that say how a query was drawn, not what it is, leave exchangeable roles distinguishable."""
+    target = simulated_posteriors(leak=0, seed=0, originals=12, pairs=30)
+    judgement = Judgement(attack="LogitDrop", limit=None, confidence=0.95, seed=0)
+    rng = rng_for(0, Stream.CONTROL, "permuted")
+    rows, called = exchanged_roles(target.role == 0, target.pair, rng=rng)
+    score = np.random.default_rng(0).normal(size=len(target))
+    score[rows] += called
+    unseen, permuted = _controls(score, target, judgement)
+    assert permuted.passed is False
+    assert unseen.passed is None
+    found = judged(0).attacks[0]
+    assert judge(found, [found], [permuted], judgement).outcome is Outcome.INVALID
 
 
 @pytest.mark.parametrize(
@@ -130,6 +132,50 @@ def test_arrays_without_shadow_models():
     ten, _ = audit.result.attack("LogitDrop").rates
     assert ten.n_calibration == 150
     assert ten.n_negative == 150
+
+
+def test_the_key_of_the_pseudonyms_changes_no_figure(tmp_path):
+    table = simulated_posteriors(leak=2, seed=0, originals=1, pairs=150)
+    for version in (0, 1):
+        rows = [
+            f"{k},{table.label[k]},{'deleted' if table.role[k] == 0 else 'unseen'},{','.join(map(repr, row.tolist()))}"
+            for k, row in enumerate(table.values[:, version])
+        ]
+        (tmp_path / f"v{version}.csv").write_text("\n".join(["record,label,role,0,1,2", *rows]))
+    first, second = (at.audit(tmp_path / "v0.csv", tmp_path / "v1.csv") for _ in range(2))
+    assert first.key != second.key
+    assert first.result.to_json() == second.result.to_json()
+
+
+def test_another_audit_does_not_replace_what_a_folder_holds(tmp_path):
+    tables = [simulated_posteriors(leak=2, seed=seed, originals=1, pairs=40) for seed in (0, 1)]
+
+    def audit(table, **more):
+        role = np.where(table.role == 0, "deleted", "unseen").tolist()
+        return at.audit(
+            table.values[:, 0], table.values[:, 1], label=table.label, role=role, out=tmp_path / "a", **more
+        )
+
+    first = audit(tables[0])
+    assert audit(tables[0]).key == first.key
+    with pytest.raises(StoreError, match="another experiment .*--force"):
+        audit(tables[1])
+    assert audit(tables[1], force=True).folder == first.folder
+    (tmp_path / "a" / "pseudonyms.key").write_text("no key")
+    with pytest.raises(StoreError, match="must hold the key of the pseudonyms"):
+        audit(tables[1])
+
+
+@pytest.mark.parametrize("limit", [0.5, 0.2, 1.0])
+def test_limits_are_checked(limit):
+    with pytest.raises(InputError, match="must be an AUC between 0.5 and 1"):
+        at.audit([[0.5, 0.5]] * 2, [[0.5, 0.5]] * 2, label=[0, 1], role=["deleted", "unseen"], limit=limit)
+
+
+def test_attacks_need_different_names():
+    table = simulated_posteriors(leak=2, seed=0, originals=1, pairs=40)
+    with pytest.raises(UnsupportedError, match="'LogitDrop' comes twice"):
+        audit_posteriors(table, attacks=[LogitDrop()])
 
 
 def test_both_roles_are_needed():

@@ -56,6 +56,11 @@ def test_ranges_are_reported_together():
     assert "verdict.attack: must be an attack of this experiment (is 'LogitDrop' meant?), got 'LogitDorp'" in text
 
 
+def test_fixed_pools_decide_nothing():
+    found = problems({"data": {"name": "wine"}, "scenario": {"pools": "fixed"}, "verdict": {"limit": 0.6}})
+    assert found[0].startswith("verdict.limit: fixed pools are for reproduction and decide nothing")
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [

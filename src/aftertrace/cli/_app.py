@@ -22,6 +22,7 @@ data_app = typer.Typer(no_args_is_help=True, help="Data sets: which are known, a
 app.add_typer(data_app, name="data")
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where data files are [AFTERTRACE_DATA].")]
+Force = Annotated[bool, typer.Option("--force", help="Take a folder that holds another run or other files.")]
 FailAbove = Annotated[
     str | None,
     typer.Option("--fail-above", metavar="auc=X", help="Exit with 1 unless the AUC is shown to be at most X."),
@@ -63,9 +64,7 @@ def run(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder [runs/<data>-<model>-<digest>].")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = os.cpu_count() or 1,
-    force: Annotated[
-        bool, typer.Option("--force", help="Take a folder that holds another run or other files.")
-    ] = False,
+    force: Force = False,
     data_dir: DataDir = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="Do not write report.html.")] = False,
 ) -> ExitCode:
@@ -97,12 +96,13 @@ def audit(
     ] = None,
     fail_above: FailAbove = None,
     out: Annotated[Path | None, typer.Option(help="Keep result, scores and report in this folder.")] = None,
+    force: Force = False,
 ) -> ExitCode:
     """Judge two versions of a model from files of posteriors."""
     from aftertrace._api import audit as audit_files
 
     limit = _limit(fail_above)
-    found = audit_files(before, after, role=role, limit=limit, out=out)
+    found = audit_files(before, after, role=role, limit=limit, out=out, force=force)
     typer.echo(str(found))
     if found.folder is not None:
         typer.echo(f"Report: {found.to_html(found.folder / 'report.html')}")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from aftertrace._random import Stream, rng_for
 from aftertrace.attacks import Adversary, Attack, FeatureAttack, check_needs
 from aftertrace.engine import Engine
-from aftertrace.errors import PosteriorsError, TrainingError
+from aftertrace.errors import PosteriorsError, TrainingError, UnsupportedError
 from aftertrace.posteriors import Posteriors, Role, Use, concatenate
 from aftertrace.results import AgainstClassical, AttackResult, ControlResult, Scores, Verdict
 from aftertrace.scenarios._verdict import Judgement, judge
@@ -63,6 +63,10 @@ def assess(
     intervals; with one original only, records are, and the interval is conditional on that pair of models.
     """
     _require_roles(target)
+    names = [attack.name for attack in attacks]
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UnsupportedError(f"Attacks of one run must have different names; {twice!r} comes twice.")
     adversary = Adversary.NONE if shadow is None else Adversary.POPULATION
     for attack in attacks:
         check_needs(attack, target, adversary=adversary)
@@ -135,9 +139,10 @@ class _Sample:
         calibration = np.zeros(len(rows), dtype=bool)
         shadow_deleted = shadow_unseen = shadow_held_out = np.array([], dtype=np.intp)
         if shadow is None:
-            unseen = np.unique(target.record[rows][~is_deleted])
-            coin = rng_for(judgement.seed, Stream.SPLIT).permutation(len(unseen)) < len(unseen) // 2
-            calibration = ~is_deleted & np.isin(target.record[rows], unseen[coin])
+            unseen, first = np.unique(target.record[rows][~is_deleted], return_index=True)
+            in_order = unseen[np.argsort(first)]  # of appearance: the values are pseudonyms, which differ by key
+            chosen = rng_for(judgement.seed, Stream.SPLIT).permutation(in_order)[: len(in_order) // 2]
+            calibration = ~is_deleted & np.isin(target.record[rows], chosen)
         else:
             evaluated = shadow.use == Use.EVALUATE
             shadow_deleted = np.flatnonzero(evaluated & (shadow.role == Role.DELETED))

@@ -54,7 +54,7 @@ def audit_posteriors(
             records=len(np.unique(target.record)),
             features=None,
             classes=target.classes,
-            fingerprint=digest([target.log_values, target.label, target.member, target.record]),
+            fingerprint=digest([target.log_values, target.label, target.member]),
         ),
         settings={"seed": seed, "verdict": {"attack": "LogitDrop", "limit": limit, "confidence": confidence}},
         threat_model=(

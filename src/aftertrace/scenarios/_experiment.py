@@ -297,6 +297,11 @@ def _range_problems(experiment: Experiment) -> typing.Iterator[str]:
             yield f"{key}: must be at least {low}, got {value}"
     if verdict.limit is not None and not 0.5 < verdict.limit < 1:
         yield f"verdict.limit: must be an AUC between 0.5 and 1, got {verdict.limit}"
+    if verdict.limit is not None and scenario.pools == "fixed":
+        yield (
+            "verdict.limit: fixed pools are for reproduction and decide nothing (leak-free audits look significant); "
+            'set scenario.pools = "redrawn", or leave the limit out'
+        )
     if not 0.5 <= verdict.confidence < 1:
         yield f"verdict.confidence: must be at least 0.5 and below 1, such as 0.95, got {verdict.confidence}"
     if experiment.attacks.features and not experiment.attacks.classifiers:

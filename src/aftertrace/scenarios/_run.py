@@ -12,13 +12,13 @@ import numpy as np
 
 from aftertrace._hashing import canonical, digest
 from aftertrace.attacks import Attack
-from aftertrace.data import load
+from aftertrace.data import Dataset, load
 from aftertrace.engine import Engine, InProcess
 from aftertrace.errors import StoreError
 from aftertrace.posteriors import Posteriors, Role, Use, concatenate
 from aftertrace.procedures import Procedure
 from aftertrace.results import Counts, DataSummary, Overfitting, Result, Scores, Spread
-from aftertrace.scenarios._assess import Progress, assess
+from aftertrace.scenarios._assess import Assessment, Progress, assess
 from aftertrace.scenarios._draw import SIDES, Unit, draw_units
 from aftertrace.scenarios._experiment import Experiment, to_toml
 from aftertrace.scenarios._simulate import Probe, Simulation, library_version, simulate, warm_up
@@ -76,22 +76,47 @@ def run_experiment(
 
     shadow, shadow_facts = _side([finished[a] for a, unit in units.items() if unit.side == "shadow"])
     target, target_facts = _side([finished[a] for a, unit in units.items() if unit.side == "target"])
+    verdict = experiment.verdict
     judgement = Judgement(
-        attack=experiment.verdict.attack,
-        limit=experiment.verdict.limit,
-        confidence=experiment.verdict.confidence,
-        seed=experiment.seed,
+        attack=verdict.attack, limit=verdict.limit, confidence=verdict.confidence, seed=experiment.seed
     )
     every_attack = (*experiment.build_attacks(), *attacks)
     assessment = assess(shadow, target, every_attack, judgement, engine=engine, progress=progress)
     counts = _counts(target, [*shadow_facts, *target_facts])
-    result = Result(
-        title=f"{experiment.model.name if procedure is None else type(procedure).__name__} on {data.name}",
+    result = _result(experiment, procedure, data, assessment, counts, _overfitting(target_facts))
+    folder.write("scores.parquet", assessment.scores.to_parquet())
+    folder.write("result.json", result.to_json())
+    seconds = {"training": round(trained - started, 3), "attacks": round(time.monotonic() - trained, 3)}
+    folder.write_json(
+        "manifest.json",
+        {
+            **folder.read_manifest(),
+            **_circumstances(),
+            "seconds": seconds,
+            "retrained_because_damaged": damaged,
+            "units": list(units),
+        },
+    )
+    return Run(result=result, scores=assessment.scores, folder=folder.path)
+
+
+def _result(
+    experiment: Experiment,
+    procedure: Procedure | None,
+    data: Dataset,
+    assessment: Assessment,
+    counts: Counts,
+    overfitting: Overfitting,
+) -> Result:
+    """The assessment with everything that a reader must know beside it."""
+    model = experiment.model.name if procedure is None else type(procedure).__name__
+    return Result(
+        title=f"{model} on {data.name}",
         verdict=assessment.verdict,
         attacks=assessment.attacks,
         controls=assessment.controls,
         counts=counts,
-        overfitting=_overfitting(target_facts),
+        overfitting=overfitting,
         data=DataSummary(
             name=data.name,
             records=len(data),
@@ -105,24 +130,17 @@ def run_experiment(
         not_tested=not_tested(experiment),
         notes=run_notes(experiment, counts),
     )
-    folder.write("scores.parquet", assessment.scores.to_parquet())
-    folder.write("result.json", result.to_json())
-    ended = time.monotonic()
-    folder.write_json(
-        "manifest.json",
-        {
-            **folder.read_manifest(),
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": {"training": round(trained - started, 3), "attacks": round(ended - trained, 3)},
-            "libraries": {name: library_version(name) for name in LIBRARIES},
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "device": "cpu",
-            "retrained_because_damaged": damaged,
-            "units": list(units),
-        },
-    )
-    return Run(result=result, scores=assessment.scores, folder=folder.path)
+
+
+def _circumstances() -> dict[str, Any]:
+    """When, on what and with which libraries: for the manifest, never for the result."""
+    return {
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "libraries": {name: library_version(name) for name in LIBRARIES},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": "cpu",
+    }
 
 
 def default_folder(identity: Mapping[str, Any], experiment: Experiment) -> Path:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aftertrace.errors import InputError
 from aftertrace.results import AttackResult, ControlResult, Outcome, Verdict
 from aftertrace.statistics import Interval
 
@@ -15,6 +16,10 @@ class Judgement:
     limit: float | None
     confidence: float
     seed: int
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and not 0.5 < self.limit < 1:
+            raise InputError(f"`limit` must be an AUC between 0.5 and 1, such as 0.6, got {self.limit}.")
 
 
 def judge(
