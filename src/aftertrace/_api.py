@@ -1,11 +1,11 @@
 """The two entries of a Python user: `audit` and `run`."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import ArrayLike
 
@@ -18,6 +18,7 @@ from aftertrace.results import Outcome, Result, Scores
 from aftertrace.scenarios import Experiment, Probe, audit_posteriors, run_experiment
 from aftertrace.store import RunFolder, write_atomically
 
+T = TypeVar("T")
 KEY_FILE = "pseudonyms.key"
 """The key of the report's pseudonyms, in the run's folder, readable by its owner only."""
 
@@ -61,8 +62,8 @@ class Audit:
         folder = RunFolder(Path(path))
         return cls(
             manifest=folder.read_manifest(),
-            result=Result.from_json(folder.read("result.json")),
-            scores=Scores.from_parquet(folder.read("scores.parquet")),
+            result=_parsed(folder, "result.json", Result.from_json),
+            scores=_parsed(folder, "scores.parquet", Scores.from_parquet),
             key=_key(folder),
             folder=folder.path,
         )
@@ -151,6 +152,16 @@ def audit(
     manifest |= folder.read_manifest()
     folder.write_json("manifest.json", manifest)
     return Audit(result=result, scores=scores, manifest=manifest, key=key, folder=folder.path)
+
+
+def _parsed(folder: RunFolder, name: str, parse: Callable[[bytes], T]) -> T:
+    content = folder.read(name)
+    try:
+        return parse(content)
+    except StoreError as error:
+        raise StoreError(
+            f"{folder.path / name}: damaged ({error}) Give the command that made it again: finished units are kept."
+        ) from error
 
 
 def _key_in(folder: Path) -> bytes | None:

@@ -112,6 +112,17 @@ MISTAKES = {
     "no such run": (["report", "{out}"], "run the experiment again"),
     "unknown listing": (["list", "nothing"], "nothing"),
     "no files": (["audit", "--before", "{out}/a.csv", "--after", "{out}/b.csv"], "there is no such file"),
+    "wrong parameter": (
+        ["run", "demo", "--set", "model.params.max_leaf_nodes=many", "--out", "{out}", "--jobs", "1"],
+        "The 'max_leaf_nodes' parameter of DecisionTreeClassifier must be an int",
+    ),
+    "no classifier": (["run", "demo", "--set", "model.name=os:system"], "must be a classifier with scikit-learn's"),
+    "a regressor": (
+        ["run", "demo", "--set", "model.name=sklearn.linear_model:LinearRegression"],
+        "must be a classifier with scikit-learn's",
+    ),
+    "negative seed": (["run", "demo", "--set", "seed=-1"], "seed: must be at least 0, got -1"),
+    "a file for a folder": (["run", "demo", "--out", "{csv}", "--jobs", "1"], "a run needs a folder"),
     "unknown parameter": (["run", "demo", "--set", "model.params.max_leafs=3"], "is 'max_leaf_nodes' meant?"),
 }
 

@@ -169,6 +169,17 @@ def test_a_damaged_unit_is_said_and_trained_again(tmp_path):
     assert (again.folder / "result.json").read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["result.json", "scores.parquet"])
+def test_damaged_results_are_named_and_written_anew(tmp_path, name):
+    audit = at.run(experiment(), out=tmp_path / "run")
+    path = audit.folder / name
+    path.write_bytes(path.read_bytes()[:90])
+    with pytest.raises(StoreError, match=f"{name}: damaged .* finished units are kept"):
+        at.Audit.of_folder(audit.folder)
+    at.run(experiment(), out=tmp_path / "run")
+    assert at.Audit.of_folder(audit.folder).result.to_json() == audit.result.to_json()
+
+
 def test_a_run_that_is_stopped_goes_on(tmp_path):
     class StopError(Exception):
         pass

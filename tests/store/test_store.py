@@ -79,6 +79,15 @@ def test_damaged_manifests(folder, content):
         folder.read_manifest()
 
 
+def test_a_damaged_manifest_costs_no_unit(folder, table):
+    folder.write_unit(ADDRESS, table, {})
+    folder.manifest_path.write_text("{")
+    with pytest.raises(StoreError, match="again with --force: finished units are kept"):
+        RunFolder.open(folder.path, identity=IDENTITY)
+    assert RunFolder.open(folder.path, identity=IDENTITY, force=True).has_unit(ADDRESS)
+    assert folder.read_manifest()["identity"] == IDENTITY
+
+
 def test_absent_results_say_how_to_go_on(folder):
     with pytest.raises(StoreError, match="no readable result.json .* run the experiment again"):
         folder.read("result.json")

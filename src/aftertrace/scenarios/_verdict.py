@@ -43,7 +43,7 @@ def judge(
         )
     elif auc.low is None or auc.high is None:
         outcome = Outcome.INCONCLUSIVE
-        sentence = f"Inconclusive: AUC {auc.estimate:.2f} without an interval ({auc.note})."
+        sentence = f"Inconclusive: AUC {auc.estimate:.2f}, {auc.note}."
     else:
         outcome = _outcome(auc.low, auc.high, limit)
         sentence = _sentence(outcome, auc, limit) + classical

@@ -35,9 +35,9 @@ class RunFolder:
         if path.exists() and not path.is_dir():
             raise StoreError(f"{path}: a run needs a folder, and this is a file. Choose another one with --out.")
         manifest = folder.manifest_path
-        if manifest.exists():
+        if manifest.exists() and not force:
             different = _differences(folder.read_manifest()["identity"], dict(identity))
-            if different and not force:
+            if different:
                 raise StoreError(
                     f"{path}: this folder holds a run of another experiment ({'; '.join(different[:4])}"
                     f"{'; ...' if len(different) > 4 else ''}). Choose another --out, or replace it with --force."
@@ -67,7 +67,10 @@ class RunFolder:
             manifest = json.loads(content)
             found = manifest["format"]
         except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{self.manifest_path}: damaged, it must be JSON with a format ({error}).") from error
+            raise StoreError(
+                f"{self.manifest_path}: damaged, it must be JSON with a format ({error}). Give the command that made "
+                f"the run again with --force: finished units are kept."
+            ) from error
         if found != FORMAT:
             raise StoreError(f"{self.manifest_path}: a run must have format {FORMAT}, got {found}.")
         return dict(manifest)

@@ -63,7 +63,7 @@ class Model:
         from sklearn.preprocessing import StandardScaler
 
         path, scaled, parameters = self._preset()
-        classifier = _load(path)()
+        classifier = _load(path)
         known = sorted(classifier.get_params())
         problems = [
             f"model.params: unknown parameter {name!r} of {self.name}{nearest(name, known)}; "
@@ -96,8 +96,17 @@ class Model:
 
 
 def _load(path: str) -> Any:
+    """A new classifier of the class `package.module:Class`."""
     module, _, name = path.partition(":")
+    from sklearn.base import BaseEstimator, ClassifierMixin
+
     try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
         raise ExperimentError([f"model.name: there is no class {name!r} in module {module!r} ({error})"]) from error
+    if not (isinstance(found, type) and issubclass(found, ClassifierMixin) and issubclass(found, BaseEstimator)):
+        raise ExperimentError([f"model.name: must be a classifier with scikit-learn's interface, got {path}"])
+    try:
+        return found()
+    except TypeError as error:
+        raise ExperimentError([f"model.name: {path} cannot be made by name alone ({error}); use Python"]) from error

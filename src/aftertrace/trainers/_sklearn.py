@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aftertrace.errors import TrainingError, UnsupportedError
+from aftertrace.errors import InputError, TrainingError, UnsupportedError
 from aftertrace.trainers._protocol import Base, Promise, Seeding, TrainingData
 
 if TYPE_CHECKING:
@@ -47,16 +47,18 @@ class SklearnTrainer:
         device: str = "cpu",
         base: Base | None = None,
     ) -> "SklearnModels":
-        """One fit per row; `base` is not used. Raises `TrainingError` with scikit-learn's reason."""
+        """One fit per row; `base` is not used. Raises `TrainingError` or `InputError` with scikit-learn's reason."""
         import sklearn
         from sklearn.base import clone
 
         if device != "cpu":
             raise UnsupportedError(f"scikit-learn models are trained on device 'cpu', got {device!r}.")
         seeds = sorted(name for name in self.estimator.get_params() if name.split("__")[-1] == "random_state")
-        blank, fitted, unconverged = clone(self.estimator), [], 0
-        with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
-            for row, stream in zip(keep, streams, strict=True):
+        blank, unconverged = clone(self.estimator), 0
+        fitted: list[Any] = []
+        for row, stream in zip(keep, streams, strict=True):
+            # parameters are the same for all rows: scikit-learn checks them for the first one
+            with sklearn.config_context(assume_finite=True, skip_parameter_validation=bool(fitted)):
                 model, warned = self._fit_row(copy.deepcopy(blank), data, row, seeds, stream)
                 fitted.append(model)
                 unconverged += warned
@@ -83,6 +85,8 @@ class SklearnTrainer:
                 model.fit(data.x[records], data.label[records], **weight)
             except (ValueError, TypeError) as error:
                 reason = str(error).strip().splitlines()[0]
+                if type(error).__name__ == "InvalidParameterError":  # its class is private to scikit-learn
+                    raise InputError(f"model.params: {reason}") from error
                 raise TrainingError(
                     f"{type(self.estimator).__name__} could not be trained on {len(records)} records of "
                     f"{np.unique(data.label[records]).size} classes: {reason}"
