@@ -44,7 +44,7 @@ def guarded(command: Callable[..., ExitCode]) -> Callable[..., None]:
             code = ExitCode.OK
         except typer.Exit:
             raise
-        except Exception:
+        except Exception:  # the last line of defence: anything else is our own defect, and keeps its traceback
             traceback.print_exc()
             code = ExitCode.DEFECT
             _say(

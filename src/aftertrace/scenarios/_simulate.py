@@ -75,7 +75,7 @@ def warm_up() -> None:
     import sklearn.linear_model
     import sklearn.neural_network
     import sklearn.pipeline
-    import sklearn.tree  # noqa: F401
+    import sklearn.tree  # noqa: F401 - imported for later
 
 
 @cache
