@@ -162,7 +162,7 @@ def _movement(page: Page, width: int) -> "alt.LayerChart":
                 "drop:Q",
                 scale=alt.Scale(type="symlog", constant=smallest),
                 title="Logit drop",
-                axis=alt.Axis(values=ticks, format="~g"),
+                axis=alt.Axis(values=ticks, labelExpr="toString(datum.value)"),
             ),
             y=alt.Y("share:Q", axis=alt.Axis(format="~p"), title="Share that lost at most this"),
             color=alt.Color(
