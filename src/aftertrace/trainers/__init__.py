@@ -9,6 +9,7 @@ Original, retrained, sharded and shadow models differ only in `keep`.
 """
 
 from aftertrace.trainers._conformance import TRAINER_CHECKS, check_trainer
+from aftertrace.trainers._logistic import LogisticModels, LogisticTrainer
 from aftertrace.trainers._presets import NAMES, Model, Preset
 from aftertrace.trainers._protocol import Base, Models, Promise, Seeding, Trainer, TrainingData
 from aftertrace.trainers._sklearn import SklearnModels, SklearnTrainer
@@ -17,6 +18,8 @@ __all__ = [
     "NAMES",
     "TRAINER_CHECKS",
     "Base",
+    "LogisticModels",
+    "LogisticTrainer",
     "Model",
     "Models",
     "Preset",
