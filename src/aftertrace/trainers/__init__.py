@@ -9,6 +9,7 @@ Original, retrained, sharded and shadow models differ only in `keep`.
 """
 
 from aftertrace.trainers._conformance import TRAINER_CHECKS, check_trainer
+from aftertrace.trainers._forest import ForestModels, ForestTrainer, TreeTrainer
 from aftertrace.trainers._logistic import LogisticModels, LogisticTrainer
 from aftertrace.trainers._presets import NAMES, Model, Preset
 from aftertrace.trainers._protocol import Base, Models, Promise, Seeding, Trainer, TrainingData
@@ -18,6 +19,8 @@ __all__ = [
     "NAMES",
     "TRAINER_CHECKS",
     "Base",
+    "ForestModels",
+    "ForestTrainer",
     "LogisticModels",
     "LogisticTrainer",
     "Model",
@@ -29,5 +32,6 @@ __all__ = [
     "SklearnTrainer",
     "Trainer",
     "TrainingData",
+    "TreeTrainer",
     "check_trainer",
 ]
