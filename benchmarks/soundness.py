@@ -34,7 +34,7 @@ def audit(data, model, seeding, records, originals, seed):
     """Scores of unseen queries of the target side, who is called deleted, and the originals."""
     side = Side(originals=originals, pairs=PAIRS, records=records)
     scenario = Scenario(shadow=Side(originals=1, pairs=1, records=2), target=side)
-    simulation = Simulation(data=data, procedure=Retrain(model.trainer(len(data.classes)), seeding), seed=seed)
+    simulation = Simulation(data=data, procedure=Retrain(model.trainer(), seeding), seed=seed)
     units = [unit for unit in draw_units(scenario, n_records=len(data), seed=seed) if unit.side == "target"]
     table = concatenate([simulate(simulation, unit)[0] for unit in units])
     score = LogitDrop().fit(None, rng=np.random.default_rng(0)).score(table)

@@ -21,6 +21,7 @@ class Stream(IntEnum):
     CONTROL = 6  # which records of a control are called deleted
     PROBE = 7  # the randomness of one probe
     SPLIT = 8  # calibrate or evaluate, where the user brings the queries
+    CERTIFY = 9  # which models are retrained by the reference
 
 
 def stream(seed: int, purpose: Stream, *key: int | str) -> np.random.SeedSequence:

@@ -114,6 +114,21 @@ MISTAKES = {
     "no files": (["audit", "--before", "{out}/a.csv", "--after", "{out}/b.csv"], "there is no such file"),
     "wrong parameter": (
         ["run", "demo", "--set", "model.params.max_leaf_nodes=many", "--out", "{out}", "--jobs", "1"],
+        "model.params: `max_leaf_nodes` must be a whole number of at least 2, got 'many'",
+    ),
+    "wrong parameter of scikit-learn's": (
+        [
+            "run",
+            "demo",
+            "--set",
+            "model.name=sklearn.tree:DecisionTreeClassifier",
+            "--set",
+            "model.params.max_leaf_nodes=many",
+            "--out",
+            "{out}",
+            "--jobs",
+            "1",
+        ],
         "The 'max_leaf_nodes' parameter of DecisionTreeClassifier must be an int",
     ),
     "no classifier": (["run", "demo", "--set", "model.name=os:system"], "must be a classifier with scikit-learn's"),

@@ -8,7 +8,7 @@ from aftertrace.errors import UnsupportedError
 from aftertrace.procedures import PROCEDURE_CHECKS, Amnesiac, Retrain
 from aftertrace.trainers import Model, Seeding, TrainingData
 
-TREE = Model(name="tree", params={"max_features": 1}).trainer(3)
+TREE = Model(name="tree", params={"max_features": 1}).trainer()
 PROCEDURES = {
     "retrain-fresh": Retrain(TREE, Seeding.FRESH),
     "retrain-same": Retrain(TREE, Seeding.SAME),
@@ -45,8 +45,9 @@ def test_retraining_is_training_anew():
 
 
 def test_unsupported_seeding_is_refused_by_name():
+    trainer = Model(name="sklearn.tree:DecisionTreeClassifier").trainer()
     with pytest.raises(UnsupportedError, match=r"procedure.seed = 'coupled' is not supported by SklearnTrainer"):
-        Retrain(TREE, Seeding.COUPLED)
+        Retrain(trainer, Seeding.COUPLED)
 
 
 def test_amnesiac_takes_back_exactly_the_steps_that_saw_the_record():

@@ -47,7 +47,14 @@ def finished(tmp_path_factory):
 
 def test_a_run_leaves_all_its_files(finished):
     names = {path.name for path in finished.folder.iterdir()}
-    assert names == {"experiment.toml", "manifest.json", "posteriors", "result.json", "scores.parquet"}
+    assert names == {
+        "certificate.json",
+        "experiment.toml",
+        "manifest.json",
+        "posteriors",
+        "result.json",
+        "scores.parquet",
+    }
     assert len(list((finished.folder / "posteriors").iterdir())) == 12
     assert Experiment.from_toml(finished.folder / "experiment.toml") == experiment()
 
@@ -92,7 +99,8 @@ def test_a_unit_equals_models_trained_one_by_one():
     """The slow obvious twin of the simulation."""
     spec, data = experiment(), load(experiment().data)
     unit = draw_units(spec.scenario, n_records=len(data), seed=0)[7]
-    procedure = Retrain(Model(name="tree").trainer(3), Seeding.FRESH)
+    model = Model(name="sklearn.tree:DecisionTreeClassifier", params={"max_leaf_nodes": 10})
+    procedure = Retrain(model.trainer(), Seeding.FRESH)
     table, facts = simulate(Simulation(data=data, procedure=procedure, seed=0), unit)
 
     def trained(records, version):
@@ -115,7 +123,7 @@ def test_a_unit_equals_models_trained_one_by_one():
 def test_same_seed_leaves_unmoved_what_fresh_seeds_move():
     data = load(experiment().data)
     unit = draw_units(experiment().scenario, n_records=len(data), seed=0)[0]
-    trainer = Model(name="mlp").trainer(3)
+    trainer = Model(name="mlp").trainer()
     drop = {}
     for seeding in (Seeding.SAME, Seeding.FRESH):
         table, _ = simulate(Simulation(data=data, procedure=Retrain(trainer, seeding), seed=0), unit)
@@ -235,7 +243,7 @@ class Shaken:
 def test_probes_measure_beside_living_models(tmp_path):
     data = load(experiment().data)
     unit = draw_units(experiment().scenario, n_records=len(data), seed=0)[0]
-    plain = Simulation(data=data, procedure=Retrain(Model(name="logistic").trainer(3)), seed=0)
+    plain = Simulation(data=data, procedure=Retrain(Model(name="logistic").trainer()), seed=0)
     probed = Simulation(data=data, procedure=plain.procedure, seed=0, probes={"shaken": Shaken()})
     assert plain.address(unit) != probed.address(unit)
     table, _ = simulate(probed, unit)

@@ -63,7 +63,7 @@ class FeatureAttack:
         data = TrainingData(feature_values(table, self.feature), is_deleted, 2, weight)
         everything = np.ones((1, len(table)), dtype=bool)
         seed = np.random.SeedSequence(int(rng.integers(2**63)))
-        models = Model(name=self.classifier, preset="paper").trainer(2).fit(data, everything, streams=[seed])
+        models = Model(name=self.classifier, preset="paper").trainer().fit(data, everything, streams=[seed])
         return FeatureScorer(self.feature, models)
 
 

@@ -13,14 +13,15 @@ def lines(what: str) -> Iterator[str]:
         case "models":
             from aftertrace.trainers import NAMES
 
-            yield "logistic  logistic regression, scaled; paper: one against rest; working: solved to the optimum"
+            yield "logistic  logistic regression, scaled, solved to the optimum; paper: one against rest"
             yield "tree      decision tree of 10 leaves"
             yield "forest    random forest of 500 trees, 30 records per leaf"
             yield "mlp       one hidden layer of 100; paper: unscaled, rate .01; working: scaled, rate .001, 30 epochs"
             yield "package.module:Class  any other scikit-learn classifier"
-            assert len(NAMES) == 4
+            yield "cnn       the paper's SimpleCNN on images; paper: rate .05; working: rate .001, 50 epochs"
+            assert len(NAMES) == 5
         case "procedures":
-            yield "retrain   a new model on the records that remain; seed = fresh or same"
+            yield "retrain   a new model on the records that remain; seed = fresh, same or coupled"
         case "examples":
             from aftertrace.scenarios import examples
 

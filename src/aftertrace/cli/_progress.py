@@ -6,7 +6,12 @@ from types import TracebackType
 from typing import Any, Self
 
 LINE_SECONDS = 10.0
-_WORDS = {"models": ("Training", "models"), "attacks": ("Attacking", "attacks")}
+_WORDS = {
+    "models": ("Training", "models"),
+    "certificate": ("Checking", "models"),
+    "attacks": ("Attacking", "attacks"),
+    "deletions": ("Deleting", "records"),
+}
 
 
 class ProgressDisplay:

@@ -23,6 +23,10 @@ class LinearModels:
     def counts(self) -> Mapping[str, int]:
         return {"models": len(self)}
 
+    @property
+    def worst(self) -> Mapping[str, float]:
+        return {}
+
     def __len__(self) -> int:
         return len(self.weight)
 

@@ -241,6 +241,17 @@ def _controls(result: Result) -> Iterator[tuple[str, ...]]:
         yield control.name, _CONTROLS.get(control.name, ""), figure, word[control.passed]
 
 
+def _training(result: Result) -> Iterator[tuple[str, str]]:
+    if result.training is None:
+        return
+    if result.training.fallbacks:
+        yield "Solved alone", f"{result.training.fallbacks} models, as the shared solver did not converge for them"
+    for name, value in result.training.worst.items():
+        yield f"Largest {name.replace('_', ' ')}", f"{value:.1e}"
+    if result.training.certificate is not None:
+        yield "Certificate", result.training.certificate.sentence
+
+
 def _overfitting(result: Result) -> Iterator[tuple[str, ...]]:
     if result.overfitting is not None:
         for name, spread in (
@@ -282,6 +293,7 @@ def _provenance(result: Result, manifest: Mapping[str, Any]) -> Iterator[tuple[s
     yield "Fingerprint of the data (SHA-256)", data.fingerprint
     if counts.models:
         yield "Models trained", f"{counts.models}, {counts.unconverged} of them stopped before they converged"
+        yield from _training(result)
     yield (
         "Queries",
         f"{counts.deleted} deleted, {counts.unseen} unseen, {counts.held_out} held out, {counts.retained} retained",

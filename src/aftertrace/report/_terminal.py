@@ -132,6 +132,8 @@ def _closing_lines(result: Result) -> Iterable[str]:
             f"Target models: accuracy {own.train_accuracy.mean:.3f} on training records, "
             f"{own.test_accuracy.mean:.3f} on unseen ones."
         )
+    if result.training is not None and result.training.certificate is not None:
+        yield f"Certificate: {result.training.certificate.sentence}"
     refused = {rate.refused for attack in result.attacks for rate in attack.rates if rate.refused}
     for line in (*sorted(refused), *result.notes):
         yield f"Note: {line}"

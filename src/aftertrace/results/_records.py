@@ -128,6 +128,37 @@ class Counts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """Some models were retrained by the trainer's slow reference: `deviation` is the largest one in posteriors.
+
+    `allowed`: what the trainer's `promise` allows; None where it promises equality in distribution only, and
+    `p_value` is of a test of that.
+    """
+
+    models: int
+    promise: str
+    deviation: float
+    allowed: float | None
+    p_value: float | None
+    passed: bool
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How the models were trained. `fallbacks`: rows that were solved alone, as the shared way did not converge.
+
+    `worst`: the largest over all models, such as `log_odds_step`, the last step of the solver in log odds.
+    """
+
+    trainer: str
+    promise: str
+    fallbacks: int
+    worst: Mapping[str, float]
+    certificate: Certificate | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """Everything an audit found. Holds no timing, path or host: equal runs give equal bytes."""
 
@@ -142,6 +173,7 @@ class Result:
     threat_model: tuple[str, ...]
     not_tested: tuple[str, ...]
     notes: tuple[str, ...]
+    training: Training | None = None
     format: int = FORMAT
 
     def attack(self, name: str) -> AttackResult:
@@ -173,3 +205,27 @@ class Result:
         from pydantic import TypeAdapter
 
         return TypeAdapter(cls).json_schema()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExposureResult:
+    """How strongly single deletions would show. `exposure.json` is this.
+
+    `shown`: the share of `records` whose conformal p-value among `unseen` records is at most `level`; `auc`: how often
+    a deleted record moved further than an unseen one, ties for the unseen; `quantiles` of the logit drop.
+    """
+
+    title: str
+    sentence: str
+    records: int
+    unseen: int
+    shown: float
+    level: float
+    auc: float
+    quantiles: Mapping[str, float]
+    fingerprint: str
+    settings: Mapping[str, Any]
+
+    def to_json(self) -> str:
+        """Sorted keys, numbers at full precision."""
+        return json.dumps(asdict(self), indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"

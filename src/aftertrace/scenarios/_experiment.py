@@ -53,10 +53,12 @@ class Scenario:
 
 @dataclass(frozen=True, kw_only=True)
 class ProcedureSettings:
-    """Retraining; `seed`: "fresh" for a new random stream per version, "same" for the original's again."""
+    """Retraining; `seed`: "fresh" for a new random stream per version, "same" for the original's again, "coupled"
+    for the original's keyed by record, so that versions differ by what the deletion changes alone.
+    """
 
     name: Literal["retrain"] = "retrain"
-    seed: Literal["fresh", "same"] = "fresh"
+    seed: Literal["fresh", "same", "coupled"] = "fresh"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,9 +147,10 @@ class Experiment:
         trained = [FeatureAttack(Feature(f), c) for f in settings.features for c in settings.classifiers]
         return (*scores, OriginalLogit(), *classical, *trained)
 
-    def build_procedure(self, n_classes: int) -> Retrain:
-        """The deployer's procedure for a problem of `n_classes` classes."""
-        return Retrain(self.model.trainer(n_classes), Seeding(self.procedure.seed))
+    def build_procedure(self) -> Retrain:
+        """The deployer's procedure."""
+        seeding = Seeding(self.procedure.seed)
+        return Retrain(self.model.trainer(coupled=seeding is Seeding.COUPLED), seeding)
 
 
 def examples() -> dict[str, Path]:

@@ -16,18 +16,18 @@ from aftertrace.data import Dataset, load
 from aftertrace.engine import Engine, InProcess
 from aftertrace.errors import StoreError
 from aftertrace.posteriors import Posteriors, Role, Use, concatenate
-from aftertrace.procedures import Procedure
-from aftertrace.results import Counts, DataSummary, Overfitting, Result, Scores, Spread
+from aftertrace.procedures import Procedure, Retrain
+from aftertrace.results import Certificate, Counts, DataSummary, Overfitting, Result, Scores, Spread, Training
 from aftertrace.scenarios._assess import Assessment, Progress, assess
+from aftertrace.scenarios._certify import certify
 from aftertrace.scenarios._draw import SIDES, Unit, draw_units
 from aftertrace.scenarios._experiment import Experiment, to_toml
-from aftertrace.scenarios._simulate import Probe, Simulation, library_version, simulate, warm_up
+from aftertrace.scenarios._simulate import LIBRARIES, Probe, Simulation, library_version, simulate, warm_up
 from aftertrace.scenarios._statements import not_tested, run_notes, threat_model
 from aftertrace.scenarios._verdict import Judgement
 from aftertrace.store import RunFolder
 
 _Finished = tuple[Posteriors, Mapping[str, Any]]
-LIBRARIES = ("aftertrace", "numpy", "scipy", "scikit-learn", "pyarrow")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ def run_experiment(
     drawn = draw_units(experiment.scenario, n_records=len(data), seed=experiment.seed)
     simulation = Simulation(
         data=data,
-        procedure=procedure or experiment.build_procedure(len(data.classes)),
+        procedure=procedure or experiment.build_procedure(),
         seed=experiment.seed,
         probes=probes or {},
     )
@@ -72,6 +72,8 @@ def run_experiment(
     folder.write("experiment.toml", to_toml(experiment.as_dict()))
     units = {simulation.address(unit): unit for unit in drawn}
     finished, damaged = _obtain(simulation, units, folder, engine, progress)
+    tables = {address: table for address, (table, _) in finished.items()}
+    certificate = certify(simulation, units, tables, folder, engine, progress)
     trained = time.monotonic()
 
     shadow, shadow_facts = _side([finished[a] for a, unit in units.items() if unit.side == "shadow"])
@@ -83,7 +85,8 @@ def run_experiment(
     every_attack = (*experiment.build_attacks(), *attacks)
     assessment = assess(shadow, target, every_attack, judgement, engine=engine, progress=progress)
     counts = _counts(target, [*shadow_facts, *target_facts])
-    result = _result(experiment, procedure, data, assessment, counts, _overfitting(target_facts))
+    training = _training(simulation.procedure, [*shadow_facts, *target_facts], certificate)
+    result = _result(experiment, procedure, data, assessment, counts, training, _overfitting(target_facts))
     folder.write("scores.parquet", assessment.scores.to_parquet())
     folder.write("result.json", result.to_json())
     seconds = {"training": round(trained - started, 3), "attacks": round(time.monotonic() - trained, 3)}
@@ -106,6 +109,7 @@ def _result(
     data: Dataset,
     assessment: Assessment,
     counts: Counts,
+    training: Training | None,
     overfitting: Overfitting,
 ) -> Result:
     """The assessment with everything that a reader must know beside it."""
@@ -129,6 +133,7 @@ def _result(
         threat_model=threat_model(experiment, custom=procedure is not None),
         not_tested=not_tested(experiment),
         notes=run_notes(experiment, counts),
+        training=training,
     )
 
 
@@ -136,7 +141,7 @@ def _circumstances() -> dict[str, Any]:
     """When, on what and with which libraries: for the manifest, never for the result."""
     return {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "libraries": {name: library_version(name) for name in LIBRARIES},
+        "libraries": {name: library_version(name) for name in ("aftertrace", *LIBRARIES, "pyarrow")},
         "python": platform.python_version(),
         "platform": platform.platform(),
         "device": "cpu",
@@ -210,6 +215,22 @@ def _counts(target: Posteriors, facts: Sequence[Mapping[str, Any]]) -> Counts:
         retained=int((evaluated == Role.RETAINED).sum()),
         models=sum(each["counts"].get("models", 0) for each in facts),
         unconverged=sum(each["counts"].get("unconverged", 0) for each in facts),
+    )
+
+
+def _training(
+    procedure: Procedure, facts: Sequence[Mapping[str, Any]], certificate: Certificate | None
+) -> Training | None:
+    """What the result says of the training; None for a procedure of the user's own."""
+    if not isinstance(procedure, Retrain):
+        return None
+    names = sorted({name for each in facts for name in each["worst"]})
+    return Training(
+        trainer=type(procedure.trainer).__name__,
+        promise=procedure.trainer.promise.value,
+        fallbacks=sum(each["counts"].get("fallbacks", 0) for each in facts),
+        worst={name: max(each["worst"].get(name, 0.0) for each in facts) for name in names},
+        certificate=certificate,
     )
 
 

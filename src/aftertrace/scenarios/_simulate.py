@@ -1,6 +1,6 @@
 """One unit of work: train an original, forget, query, and let the models go."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -17,8 +17,11 @@ from aftertrace.procedures import Procedure
 from aftertrace.scenarios._draw import Unit
 from aftertrace.trainers import Models, Seeding, TrainingData
 
-UNIT_FORMAT = 1
-"""Raised whenever equal specifications would give other posteriors than before. 1: first."""
+UNIT_FORMAT = 2
+"""Raised whenever equal specifications would give other posteriors than before. 1: first. 2: own trainers."""
+
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "numba", "torch")
+"""Whose versions may move posteriors."""
 
 _QUERIES = (
     # field of Unit, role, use
@@ -64,18 +67,15 @@ class Simulation:
                 "seed": self.seed,
                 "probes": self.probes,
                 "unit": unit,
-                "libraries": {name: library_version(name) for name in ("numpy", "scipy", "scikit-learn")},
+                "libraries": {name: library_version(name) for name in LIBRARIES},
             }
         )
 
 
 def warm_up() -> None:
     """What every worker will need: the imports that take long."""
-    import sklearn.ensemble
-    import sklearn.linear_model
-    import sklearn.neural_network
-    import sklearn.pipeline
-    import sklearn.tree  # noqa: F401 - imported for later
+    import aftertrace.trainers._convex
+    import aftertrace.trainers._grow  # noqa: F401 - imported for later
 
 
 @cache
@@ -98,13 +98,13 @@ def simulate(simulation: Simulation, unit: Unit) -> tuple[Posteriors, dict[str, 
     kept = np.repeat(original, pairs, axis=0)
     kept[np.arange(pairs), unit.deleted] = False
 
-    learned = simulation.procedure.learn(training, original, streams=_streams(simulation, unit, range(1)))
+    learned = simulation.procedure.learn(training, original, streams=streams_of(simulation, unit, range(1)))
     forgotten = simulation.procedure.forget(
         learned,
         training,
         np.zeros(pairs, dtype=np.int64),
         kept,
-        streams=_streams(simulation, unit, range(1, 1 + pairs)),
+        streams=streams_of(simulation, unit, range(1, 1 + pairs)),
     )
 
     record, pair, member, use = _queries(unit)
@@ -136,16 +136,26 @@ def simulate(simulation: Simulation, unit: Unit) -> tuple[Posteriors, dict[str, 
         name: learned.models.counts.get(name, 0) + forgotten.models.counts.get(name, 0)
         for name in {*learned.models.counts, *forgotten.models.counts}
     }
-    return table, {"counts": counts, **accuracy}
+    worst = {
+        name: max(models.worst.get(name, 0.0) for models in (learned.models, forgotten.models))
+        for name in {*learned.models.worst, *forgotten.models.worst}
+    }
+    return table, {"counts": counts, "worst": worst, **accuracy}
 
 
-def _streams(simulation: Simulation, unit: Unit, versions: range) -> list[np.random.SeedSequence]:
+def streams_of(simulation: Simulation, unit: Unit, versions: Sequence[int]) -> list[np.random.SeedSequence]:
+    """The streams that some versions of a unit are trained with; 0 is the original."""
     fresh = simulation.procedure.seeding is Seeding.FRESH
     return [stream(simulation.seed, Stream.TRAIN, unit.side, unit.index, number if fresh else 0) for number in versions]
 
 
 def _probe_rng(simulation: Simulation, unit: Unit, name: str, number: int) -> np.random.Generator:
     return rng_for(simulation.seed, Stream.PROBE, unit.side, unit.index, name, number)
+
+
+def answers_of(unit: Unit) -> NDArray[np.int64]:
+    """The record of each row of the unit's table. -> [Q]"""
+    return _queries(unit)[0]
 
 
 def _queries(unit: Unit) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], NDArray[np.int8]]:

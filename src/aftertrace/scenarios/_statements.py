@@ -15,6 +15,7 @@ def threat_model(experiment: Experiment, *, custom: bool) -> tuple[str, ...]:
     seeds = {
         "fresh": "every version is trained with new random numbers",
         "same": "every version is trained with the random numbers of the original",
+        "coupled": "every version is trained with the random numbers of the original, record by record",
     }
     deployer = (
         "The deployer forgets by a procedure of its own; see the settings."
@@ -55,6 +56,8 @@ def run_notes(experiment: Experiment, counts: Counts) -> tuple[str, ...]:
             f"{counts.unconverged} of {counts.models} models stopped at their limit of iterations before the "
             f"solver's tolerance."
         )
+    if experiment.model.params.get("precision") == "bf16":
+        notes.append("Networks were trained in bf16: other arithmetic than the float32 of most deployed models.")
     if counts.unseen < LOW_RATE_QUERIES:
         notes.append(
             f"For the rate at 1 % false alarms set scenario.unseen_per_pair to at least "

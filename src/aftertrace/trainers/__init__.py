@@ -2,7 +2,7 @@
 
 Original, retrained, sharded and shadow models differ only in `keep`.
 
-    trainer = SklearnTrainer(DecisionTreeClassifier(max_leaf_nodes=10))    # or Model("tree").trainer(n_classes)
+    trainer = SklearnTrainer(DecisionTreeClassifier(max_leaf_nodes=10))    # or Model("tree").trainer()
     models = trainer.fit(TrainingData(x, label, n_classes=2), keep, streams=streams)
     log_posteriors = models.log_posteriors(x, model=np.zeros(len(x), int))       # of model 0, [Q, K]
     check_trainer(trainer)                                                       # conformance of your own
@@ -11,20 +11,29 @@ Original, retrained, sharded and shadow models differ only in `keep`.
 from aftertrace.trainers._conformance import TRAINER_CHECKS, check_trainer
 from aftertrace.trainers._forest import ForestModels, ForestTrainer, TreeTrainer
 from aftertrace.trainers._logistic import LogisticModels, LogisticTrainer
+from aftertrace.trainers._network import CNN, MLP, EarlyStopping, Network, NetworkModels, NetworkTrainer
 from aftertrace.trainers._presets import NAMES, Model, Preset
-from aftertrace.trainers._protocol import Base, Models, Promise, Seeding, Trainer, TrainingData
+from aftertrace.trainers._protocol import ALLOWED, Base, Certified, Models, Promise, Seeding, Trainer, TrainingData
 from aftertrace.trainers._sklearn import SklearnModels, SklearnTrainer
 
 __all__ = [
+    "ALLOWED",
+    "CNN",
+    "MLP",
     "NAMES",
     "TRAINER_CHECKS",
     "Base",
+    "Certified",
+    "EarlyStopping",
     "ForestModels",
     "ForestTrainer",
     "LogisticModels",
     "LogisticTrainer",
     "Model",
     "Models",
+    "Network",
+    "NetworkModels",
+    "NetworkTrainer",
     "Preset",
     "Promise",
     "Seeding",

@@ -10,6 +10,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from aftertrace.trainers._scaling import constant
+
 ROWS = 256
 """Records per block: logits of a block stay in cache between the two products."""
 _DENSE_COLUMN = 0.3  # columns with more values than this are centred, others keep their zeros
@@ -56,12 +58,6 @@ class Frame:
         outside[..., :-1] /= self.scale
         outside[..., -1] -= outside[..., :-1] @ self.centre
         return outside
-
-
-def constant(variance: Array, mean: Array, n: int) -> NDArray[np.bool_]:
-    """Which columns do not vary beyond rounding, as scikit-learn's StandardScaler decides it."""
-    eps = np.finfo(np.float64).eps
-    return variance <= n * eps * variance + (n * mean * eps) ** 2
 
 
 class Design(Protocol):

@@ -184,6 +184,10 @@ class ForestModels:
     def counts(self) -> Mapping[str, int]:
         return {"models": len(self.root), "unconverged": 0}
 
+    @property
+    def worst(self) -> Mapping[str, float]:
+        return {}
+
     def __len__(self) -> int:
         return len(self.root)
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aftertrace.errors import TrainingError, UnsupportedError
 from aftertrace.trainers._protocol import Base, Promise, Seeding, TrainingData
+from aftertrace.trainers._scaling import constant
 
 if TYPE_CHECKING:
     from aftertrace.trainers._convex import Problem, Solution
@@ -40,8 +41,10 @@ class LogisticTrainer:
     multiclass: Multiclass = "multinomial"
 
     def __post_init__(self) -> None:
-        if not 0 < self.C < np.inf:
-            raise ValueError(f"`C` must be a positive number, got {self.C}.")
+        if not isinstance(self.C, int | float) or not 0 < self.C < np.inf:
+            raise ValueError(f"`C` must be a positive number, got {self.C!r}.")
+        if self.multiclass not in get_args(Multiclass):
+            raise ValueError(f"`multiclass` must be one of {', '.join(get_args(Multiclass))}, got {self.multiclass!r}.")
 
     @property
     def promise(self) -> Promise:
@@ -81,16 +84,16 @@ class LogisticTrainer:
             raise ValueError(f"`streams` must be one per row of `keep`; got {len(streams)} for {len(keep)} rows.")
         present = _present(data, keep)
         models = _Collected.empty(len(keep), data)
-        pending = list(range(len(keep)))
+        is_pending = np.ones(len(keep), dtype=bool)
         for anchor, rows in _known_anchors(self, data, keep, present, base):
             models.add(self, anchor, rows, keep[rows])
-            pending = [row for row in pending if row not in set(rows.tolist())]
-        while pending:
-            rows = _alike(keep, present, np.array(pending))
+            is_pending[rows] = False
+        while is_pending.any():
+            rows = _alike(keep, present, np.flatnonzero(is_pending))
             anchor = _solve_anchor(self, data, keep[rows], present[rows[0]])
             models.add(self, anchor, rows, keep[rows])
             models.anchors[int(rows[0])] = anchor
-            pending = [row for row in pending if row not in set(rows.tolist())]
+            is_pending[rows] = False
         return models.finished()
 
 
@@ -267,8 +270,6 @@ def _solve_anchor(trainer: LogisticTrainer, data: TrainingData, keep: Mask, pres
 
 def _penalty_of(trainer: LogisticTrainer, frame: "Frame", rows: Array, keep: Mask) -> Array:
     """The penalty in the frame's coordinates of weights on columns scaled by one model's own records. -> [F + 1]"""
-    from aftertrace.trainers._design import constant
-
     variance = np.ones(rows.shape[1] - 1)
     if trainer.scaled:
         x = rows[keep, :-1]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,10 @@ class Promise(StrEnum):
     DISTRIBUTION = "distribution"
 
 
+ALLOWED = {Promise.EXACT: 1e-12, Promise.TOLERANCE: 1e-8}
+"""How far posteriors of models trained together may be from those trained alone."""
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingData:
     """Records to train on. `x` [N, F], `label` [N] int in `0..K-1`, `n_classes` K, `weight` [N] or all equal."""
@@ -39,11 +43,15 @@ class Models(Protocol):
     """Trained models, numbered from 0.
 
     `counts` says what a reader of the figures must know of the training, such as how many models stopped
-    before they converged; counts of several units of work are added up.
+    before they converged; counts of several units of work are added up. `worst`: what is reported as the largest
+    over all models, such as the last step of a solver.
     """
 
     @property
     def counts(self) -> Mapping[str, int]: ...
+
+    @property
+    def worst(self) -> Mapping[str, float]: ...
 
     def __len__(self) -> int: ...
 
@@ -87,4 +95,16 @@ class Trainer(Protocol):
         base: Base | None = None,
     ) -> Models:
         """Train one model on the records of each row of `keep` [M, N], with one stream of randomness each."""
+        ...
+
+
+@runtime_checkable
+class Certified(Protocol):
+    """A trainer with a slow twin that a run's certificate retrains some models with.
+
+    A trainer may also have `short() -> Trainer`: the same on a schedule so short that rounding has no time to grow.
+    """
+
+    def reference(self) -> Trainer:
+        """Trains what this trainer does, in the most obvious way."""
         ...

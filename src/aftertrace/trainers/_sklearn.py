@@ -104,6 +104,7 @@ class SklearnModels:
     fitted: Sequence[Any]
     n_classes: int
     counts: Mapping[str, int] = field(default_factory=dict)
+    worst: Mapping[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.fitted)

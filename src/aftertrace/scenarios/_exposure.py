@@ -1,0 +1,216 @@
+"""Exposure: for every record of a training set, how strongly its deletion alone would show."""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from aftertrace._hashing import canonical, digest
+from aftertrace._random import Stream, rng_for, stream
+from aftertrace.data import Dataset
+from aftertrace.engine import Engine, InProcess
+from aftertrace.errors import ExperimentError, StoreError
+from aftertrace.posteriors import phi
+from aftertrace.results import ExposureResult
+from aftertrace.scenarios._assess import Progress
+from aftertrace.store import RunFolder
+from aftertrace.trainers import Trainer, TrainingData
+
+CHUNK = 2048  # deletions that are trained together
+_ASKED_AT_ONCE = 2**21  # values of queries in memory
+EXPOSED = 0.05
+FORMAT = 1
+"""Version of the files of an exposure. 1: first."""
+
+
+@dataclass(frozen=True, eq=False)
+class Exposure:
+    """What `expose` found; all arrays [n], a row per training record.
+
+    `record`: its number in the data set; `label`; `before`, `after`: confidence in the true class of the model with
+    and without it; `logit_drop`: the loss of the logit of the true class; `rank`: how many unseen records lost at
+    least as much by that deletion, of `unseen`; `p_value` = (1 + rank) / (1 + unseen).
+    """
+
+    record: NDArray[np.int64]
+    label: NDArray[np.int64]
+    before: NDArray[np.float64]
+    after: NDArray[np.float64]
+    logit_drop: NDArray[np.float64]
+    rank: NDArray[np.int64]
+    p_value: NDArray[np.float64]
+    unseen: int
+
+    def summary(self, *, title: str, data: Dataset, settings: Mapping[str, Any]) -> ExposureResult:
+        """The figures over all records."""
+        shown = float((self.p_value <= EXPOSED).mean())
+        auc = float(1 - self.rank.mean() / self.unseen)  # ties are for the unseen record
+        return ExposureResult(
+            title=title,
+            sentence=(
+                f"Deleting one record shows in {shown:.0%} of cases: that many of the {len(self.record)} records stand "
+                f"out among unseen ones at the {EXPOSED:.0%} level, where {EXPOSED:.0%} would by chance."
+            ),
+            records=len(self.record),
+            unseen=self.unseen,
+            shown=shown,
+            level=EXPOSED,
+            auc=auc,
+            quantiles={str(q): float(np.quantile(self.logit_drop, q)) for q in (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)},
+            fingerprint=data.fingerprint,
+            settings=settings,
+        )
+
+    def to_parquet(self, classes: Sequence[str]) -> bytes:
+        """The rows as a Parquet file; `label` by name."""
+        columns: dict[str, Any] = {
+            "record": self.record,
+            "label": np.array(classes)[self.label],
+            "before": self.before,
+            "after": self.after,
+            "logit_drop": self.logit_drop,
+            "rank": self.rank,
+            "p_value": self.p_value,
+        }
+        table = pa.table(columns).replace_schema_metadata({"aftertrace": str(FORMAT), "unseen": str(self.unseen)})
+        sink = io.BytesIO()
+        pq.write_table(table, sink, compression="zstd")
+        return sink.getvalue()
+
+
+@dataclass(frozen=True, eq=False)
+class _Context:
+    """What all chunks share: the training records, and the unseen ones that are asked about each deletion."""
+
+    trainer: Trainer
+    training: TrainingData
+    unseen_x: NDArray[np.float64]
+    unseen_label: NDArray[np.int64]
+    seed: int
+
+
+def expose(
+    data: Dataset,
+    trainer: Trainer,
+    *,
+    unseen: int = 199,
+    records: int | None = None,
+    seed: int = 0,
+    folder: RunFolder | None = None,
+    engine: Engine | None = None,
+    progress: Progress = lambda stage, done, total: None,
+) -> Exposure:
+    """Delete every training record in turn, and see how far it moves beside `unseen` records moved by that deletion.
+
+    `records` train the model (all but the unseen ones by default), drawn with the unseen ones by `seed`. All models
+    draw from the same stream. A record's p-value is conformal: if the update did not depend on which of the record and
+    the unseen ones was deleted, it would be at most a in at most a share a of cases. Finished parts are kept in
+    `folder`, and a killed exposure goes on there.
+
+    Raises `ExperimentError` for sizes that do not fit.
+    """
+    n = len(data) - unseen if records is None else records
+    if unseen < 1 or n < 2 or n + unseen > len(data):
+        raise ExperimentError(
+            [
+                f"records and unseen: must be at least 2 and 1, and together at most the {len(data)} records of "
+                f"{data.name}; got {n} and {unseen}"
+            ]
+        )
+    order = rng_for(seed, Stream.DRAW, "exposure").permutation(len(data))
+    members, others = np.sort(order[:n]), np.sort(order[n : n + unseen])
+    context = _Context(
+        trainer=trainer,
+        training=TrainingData(data.x[members], data.label[members], len(data.classes)),
+        unseen_x=data.x[others],
+        unseen_label=data.label[others],
+        seed=seed,
+    )
+    parts = [np.arange(start, min(start + CHUNK, n)) for start in range(0, n, CHUNK)]
+    of = digest({"data": data.fingerprint, "trainer": trainer, "seed": seed, "records": n, "unseen": unseen})
+    found = {number: part for number in range(len(parts)) if (part := _kept(folder, of, number)) is not None}
+    missing = [number for number in range(len(parts)) if number not in found]
+    done = sum(len(parts[number]) for number in found)
+    progress("deletions", done, n)
+    for place, answer in (engine or InProcess()).map(_delete, context, [parts[number] for number in missing]):
+        found[missing[place]] = answer
+        if folder is not None:
+            _keep(folder, of, missing[place], answer)
+        done += len(parts[missing[place]])
+        progress("deletions", done, n)
+    before, after, drop, rank = np.concatenate([found[number] for number in range(len(parts))], axis=1)
+    return Exposure(
+        record=members,
+        label=data.label[members],
+        before=before,
+        after=after,
+        logit_drop=drop,
+        rank=rank.astype(np.int64),
+        p_value=(1 + rank) / (1 + unseen),
+        unseen=unseen,
+    )
+
+
+def _delete(context: _Context, deleted: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Train without each of some records. -> confidence before and after, logit drop, rank: [4, D]"""
+    training, D, U = context.training, len(deleted), len(context.unseen_label)
+    keep = np.ones((D + 1, len(training.label)), dtype=bool)  # row 0 is the model before
+    keep[np.arange(1, D + 1), deleted] = False
+    one = stream(context.seed, Stream.TRAIN, "exposure")
+    models = context.trainer.fit(training, keep, streams=[one] * (D + 1))
+    x, label = training.x[deleted], training.label[deleted]
+    original, later = np.zeros(D, dtype=np.int64), np.arange(1, D + 1)
+    own = models.log_posteriors(x, original), models.log_posteriors(x, later)
+    drop = phi(own[0], label) - phi(own[1], label)
+    start = phi(models.log_posteriors(context.unseen_x, np.zeros(U, dtype=np.int64)), context.unseen_label)
+    rank = np.empty(D)
+    step = max(1, _ASKED_AT_ONCE // (U * x.shape[1]))
+    for at in range(0, D, step):
+        some = later[at : at + step]
+        asked = np.tile(context.unseen_x, (len(some), 1))
+        answers = models.log_posteriors(asked, np.repeat(some, U))
+        moved = start - phi(answers, np.tile(context.unseen_label, len(some))).reshape(len(some), U)
+        rank[at : at + step] = (moved >= drop[at : at + step, None]).sum(axis=1)
+    at_label = np.arange(D), label
+    return np.stack([np.exp(own[0][at_label]), np.exp(own[1][at_label]), drop, rank])
+
+
+def _keep(folder: RunFolder, of: str, number: int, part: NDArray[np.float64]) -> None:
+    sink = io.BytesIO()
+    np.savez(sink, of=np.array(of), part=part)
+    folder.write(_name(number), sink.getvalue())
+
+
+def _kept(folder: RunFolder | None, of: str, number: int) -> NDArray[np.float64] | None:
+    """A finished part, if it is there, whole, and of this exposure."""
+    if folder is None or not (folder.path / _name(number)).is_file():
+        return None
+    try:
+        with np.load(io.BytesIO(folder.read(_name(number))), allow_pickle=False) as stored:
+            return stored["part"] if str(stored["of"]) == of else None
+    except (StoreError, ValueError, KeyError, OSError, EOFError):
+        return None  # damaged: it is made again
+
+
+def _name(number: int) -> str:
+    return f"posteriors/part-{number:05d}.npz"
+
+
+def remove_parts(folder: RunFolder) -> None:
+    """The parts of a finished exposure are in its table."""
+    for path in folder.units_path.glob("part-*.npz"):
+        path.unlink()
+
+
+def exposure_settings(
+    data: Mapping[str, Any], model: Mapping[str, Any], trainer: Trainer, **sizes: int
+) -> dict[str, Any]:
+    """What determines an exposure, for its folder and its report; files without their folders."""
+    named = {key: Path(str(value)).name if key == "path" else value for key, value in data.items()}
+    return {"data": named, "model": dict(model), "trainer": canonical(trainer), **sizes}

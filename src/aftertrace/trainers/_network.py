@@ -1,0 +1,360 @@
+"""Neural networks: any `torch.nn.Module`, trained anew for every row of `keep`."""
+
+import importlib.util
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aftertrace.errors import TrainingError, UnsupportedError
+from aftertrace.trainers._network_rows import Row, rows_of
+from aftertrace.trainers._protocol import Base, Promise, Seeding, TrainingData
+
+if TYPE_CHECKING:
+    import torch
+
+Activation = Literal["relu", "tanh", "gelu", "sigmoid"]
+Optimizer = Literal["adam", "sgd"]
+Precision = Literal["float32", "float64", "bf16"]
+_ACTIVATIONS = {"relu": "ReLU", "tanh": "Tanh", "gelu": "GELU", "sigmoid": "Sigmoid"}
+_ROWS_AT_ONCE = 512  # queries in one forward pass: the activations of a convolution stay small
+
+
+class Network(Protocol):
+    """An architecture: a frozen dataclass of plain values, so that a run can be addressed by it."""
+
+    def build(self, n_features: int, n_classes: int) -> "torch.nn.Module":
+        """A new module that takes [Q, F] and returns logits [Q, K]; weights drawn from torch's global generator."""
+        ...
+
+
+@dataclass(frozen=True)
+class MLP:
+    """Fully connected layers, `hidden` units each, then a linear one to the logits.
+
+    After each hidden layer: batch normalisation if asked (its shift is then the only bias), activation, dropout with
+    probability `dropout`.
+    """
+
+    hidden: tuple[int, ...] = (100,)
+    activation: Activation = "relu"
+    dropout: float = 0.0
+    batch_norm: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hidden", tuple(self.hidden))
+        if any(units < 1 for units in self.hidden):
+            raise ValueError(f"`hidden` must hold numbers of units of at least 1, got {self.hidden}.")
+        _check_choice("activation", self.activation, tuple(_ACTIVATIONS))
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"`dropout` must be a probability in [0, 1), got {self.dropout}.")
+
+    def build(self, n_features: int, n_classes: int) -> "torch.nn.Module":
+        """[Q, F] -> [Q, K]"""
+        from torch import nn
+
+        layers: list[nn.Module] = []
+        for before, units in zip((n_features, *self.hidden), self.hidden, strict=False):
+            layers.append(nn.Linear(before, units, bias=not self.batch_norm))
+            layers += [nn.BatchNorm1d(units)] if self.batch_norm else []
+            layers.append(getattr(nn, _ACTIVATIONS[self.activation])())
+            layers += [nn.Dropout(self.dropout)] if self.dropout else []
+        return nn.Sequential(*layers, nn.Linear((n_features, *self.hidden)[-1], n_classes))
+
+
+@dataclass(frozen=True)
+class CNN:
+    """The paper's SimpleCNN for images of `shape` (channels, height, width), given as rows of F = C·H·W numbers.
+
+    conv 3×3 (32), ReLU, conv 3×3 (64), ReLU, max pool 2, dropout ¼, fully connected (128), ReLU, dropout ½, logits.
+    """
+
+    shape: tuple[int, int, int] = (1, 28, 28)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", tuple(self.shape))
+        if len(self.shape) != 3 or self.shape[0] < 1 or min(self.shape[1:]) < 6:
+            raise ValueError(f"`shape` must be (channels, height, width) of at least (1, 6, 6), got {self.shape}.")
+
+    def build(self, n_features: int, n_classes: int) -> "torch.nn.Module":
+        """[Q, C·H·W] -> [Q, K]. Raises `ValueError` where F is not C·H·W."""
+        from torch import nn
+
+        channels, height, width = self.shape
+        if n_features != channels * height * width:
+            raise ValueError(
+                f"Images of shape {self.shape} have {channels * height * width} columns, got {n_features}."
+            )
+        pooled = 64 * ((height - 4) // 2) * ((width - 4) // 2)
+        return nn.Sequential(
+            nn.Unflatten(1, self.shape),
+            nn.Conv2d(channels, 32, 3),
+            nn.ReLU(),
+            nn.Conv2d(32, 64, 3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Dropout(0.25),
+            nn.Flatten(),
+            nn.Linear(pooled, 128),
+            nn.ReLU(),
+            nn.Dropout(0.5),
+            nn.Linear(128, n_classes),
+        )
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """Stop when the validation loss has not fallen by more than `tolerance` for `patience` epochs.
+
+    `share` of each row's own records, drawn from the row's own stream, is not trained on. With `restore` the model
+    is the one of the epoch with the lowest validation loss, otherwise that of the last epoch.
+    """
+
+    share: float = 0.1
+    patience: int = 10
+    tolerance: float = 1e-4
+    restore: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < 1:
+            raise ValueError(f"`share` must be between 0 and 1, got {self.share}.")
+        if self.patience < 1:
+            raise ValueError(f"`patience` must be at least 1 epoch, got {self.patience}.")
+        if not self.tolerance >= 0:
+            raise ValueError(f"`tolerance` must be at least 0, got {self.tolerance}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkTrainer:
+    """Trains `network` from new weights for every row, with mini-batches and the mean cross-entropy as loss.
+
+    `epochs` passes over the kept records, in a new order each; the last, smaller batch is kept. With `scaled`,
+    columns are standardised on each model's own kept records. Weights of records are honoured: the loss of a batch
+    is sum(w·l) / sum(w), and 0 where its weights sum to 0. Initial weights, order of batches and dropout masks come
+    from the row's stream only, so a model does not depend on the rows beside it; `stack` rows at a time are trained
+    together on a GPU. On the CPU, plain ReLU networks take a compiled path and the rest a loop over rows.
+    `bf16` is float32 with autocast. Promise: 1e-8 in posteriors in float64, otherwise equal in distribution.
+
+    Deviation from a plain softmax: classes without training records in a row get the log posterior -inf, and the
+    others are renormalised. Masks drawn on a GPU are not those drawn on a CPU.
+
+    Raises `ValueError` for parameters out of range.
+    """
+
+    network: Network
+    optimizer: Optimizer = "adam"
+    learning_rate: float = 1e-3
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    epochs: int = 50
+    batch_size: int = 64
+    scaled: bool = True
+    precision: Precision = "float32"
+    early_stopping: EarlyStopping | None = None
+    stack: int = 16
+
+    def __post_init__(self) -> None:
+        _check_choice("optimizer", self.optimizer, get_args(Optimizer))
+        _check_choice("precision", self.precision, get_args(Precision))
+        if not 0 < self.learning_rate < np.inf:
+            raise ValueError(f"`learning_rate` must be a positive number, got {self.learning_rate}.")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"`momentum` must be in [0, 1), got {self.momentum}.")
+        if self.momentum and self.optimizer != "sgd":
+            raise ValueError(f"`momentum` must be 0 unless `optimizer` is 'sgd', got {self.momentum}.")
+        if not 0 <= self.weight_decay < np.inf:
+            raise ValueError(f"`weight_decay` must be a number of at least 0, got {self.weight_decay}.")
+        for name in ("epochs", "batch_size", "stack"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
+
+    @property
+    def promise(self) -> Promise:
+        return Promise.TOLERANCE if self.precision == "float64" else Promise.DISTRIBUTION
+
+    @property
+    def seedings(self) -> frozenset[Seeding]:
+        return frozenset({Seeding.FRESH, Seeding.SAME})
+
+    def reference(self) -> "NetworkReference":
+        """The same specification, trained by the plain torch loop always: what the other paths must equal."""
+        return NetworkReference(self)
+
+    def short(self, epochs: int = 2) -> "NetworkTrainer":
+        """The same specification in float64 with few epochs, where rounding has no time to grow."""
+        return replace(self, epochs=epochs, precision="float64")
+
+    def fit(
+        self,
+        data: TrainingData,
+        keep: NDArray[np.bool_],
+        *,
+        streams: Sequence[np.random.SeedSequence],
+        device: str = "cpu",
+        base: Base | None = None,
+    ) -> "NetworkModels":
+        """One model per row; `base` is not used. Devices: 'cpu', 'cuda', 'cuda:1' and so on.
+
+        Raises `TrainingError` where a row has no records or training cannot go on, and `UnsupportedError` for other
+        devices or where torch is not installed.
+        """
+        _check_device(device)
+        rows = _rows(self, data, keep, streams)
+        states: list[dict[str, NDArray[np.generic]]]
+        if device != "cpu":
+            from aftertrace.trainers._network_stack import fit_stacked
+
+            states = fit_stacked(self, data, rows, device)
+        elif compiles(self):
+            from aftertrace.trainers._mlp import fit_compiled
+
+            states = fit_compiled(self, data, rows)
+        else:
+            from aftertrace.trainers._network_loop import fit_loop
+
+            states = fit_loop(self, data, rows, device="cpu", tuned=True)
+        return _models(self, data, keep, rows, states, device)
+
+
+@dataclass(frozen=True)
+class NetworkReference:
+    """Trains what `trainer` specifies by a plain torch loop, one model at a time, on any device. Slow and obvious."""
+
+    trainer: NetworkTrainer
+
+    @property
+    def promise(self) -> Promise:
+        return self.trainer.promise
+
+    @property
+    def seedings(self) -> frozenset[Seeding]:
+        return self.trainer.seedings
+
+    def fit(
+        self,
+        data: TrainingData,
+        keep: NDArray[np.bool_],
+        *,
+        streams: Sequence[np.random.SeedSequence],
+        device: str = "cpu",
+        base: Base | None = None,
+    ) -> "NetworkModels":
+        """As `NetworkTrainer.fit`."""
+        _check_device(device)
+        from aftertrace.trainers._network_loop import fit_loop
+
+        rows = _rows(self.trainer, data, keep, streams)
+        states = fit_loop(self.trainer, data, rows, device=device, tuned=False)
+        return _models(self.trainer, data, keep, rows, states, device)
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkModels:
+    """Trained networks. `states[m]` holds model m's named arrays; `mean`, `scale` [M, F] its units;
+    `is_present` [M, K] the classes that it was trained on.
+    """
+
+    network: Network
+    states: Sequence[Mapping[str, NDArray[np.generic]]]
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    is_present: NDArray[np.bool_]
+    device: str = "cpu"
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        return {"models": len(self.states), "unconverged": 0}
+
+    @property
+    def worst(self) -> Mapping[str, float]:
+        return {}
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+    def parameters(self, model: int) -> dict[str, NDArray[np.generic]]:
+        """The arrays of one model by torch's names, in the precision of training, for saving."""
+        return dict(self.states[model])
+
+    def log_posteriors(self, x: NDArray[np.float64], model: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Log-softmax without dropout, of logits in the precision of the weights. [Q, F], [Q] -> [Q, K]
+
+        `-inf` for classes without training records. Raises `TrainingError` where a model answers NaN.
+        """
+        from aftertrace.trainers._network_loop import Evaluation
+
+        F, K = self.mean.shape[1], self.is_present.shape[1]
+        evaluation = Evaluation(self.network, F, K, device=self.device)
+        values = np.empty((len(x), K))
+        for number in np.unique(model):
+            rows = np.flatnonzero(model == number)
+            units = (x[rows] - self.mean[number]) / self.scale[number]
+            values[rows] = evaluation.logits(self.states[number], units, rows_at_once=_ROWS_AT_ONCE)
+        if not np.isfinite(values).all():
+            raise TrainingError(
+                "A trained network answers NaN: its training diverged. Scale the columns, or lower `learning_rate`."
+            )
+        values[~self.is_present[model]] = -np.inf
+        values -= values.max(axis=1, keepdims=True)
+        return values - np.log(np.exp(values).sum(axis=1, keepdims=True))
+
+
+def compiles(trainer: NetworkTrainer) -> bool:
+    """Whether the compiled path of the CPU covers a specification: plain ReLU networks in float32 or float64."""
+    network = trainer.network
+    return (
+        isinstance(network, MLP)
+        and bool(network.hidden)
+        and network.activation == "relu"
+        and not network.batch_norm
+        and network.dropout == 0
+        and trainer.precision != "bf16"
+    )
+
+
+def _rows(
+    trainer: NetworkTrainer,
+    data: TrainingData,
+    keep: NDArray[np.bool_],
+    streams: Sequence[np.random.SeedSequence],
+) -> list[Row]:
+    share = trainer.early_stopping.share if trainer.early_stopping else 0.0
+    return rows_of(data, keep, streams, scaled=trainer.scaled, share=share)
+
+
+def _models(
+    trainer: NetworkTrainer,
+    data: TrainingData,
+    keep: NDArray[np.bool_],
+    rows: Sequence[Row],
+    states: Sequence[Mapping[str, NDArray[np.generic]]],
+    device: str,
+) -> NetworkModels:
+    F = data.x.shape[1]
+    is_present = np.zeros((len(keep), data.n_classes), dtype=bool)
+    for m, kept in enumerate(keep):
+        is_present[m, data.label[kept]] = True
+    mean = np.array([row.mean for row in rows]).reshape(len(rows), F)
+    scale = np.array([row.scale for row in rows]).reshape(len(rows), F)
+    return NetworkModels(trainer.network, states, mean, scale, is_present, device)
+
+
+def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise ValueError(f"`{name}` must be one of {', '.join(map(repr, choices))}, got {value!r}.")
+
+
+def _check_device(device: str) -> None:
+    """Refuse what cannot train, by name."""
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        raise UnsupportedError(f"Networks are trained on device 'cpu' or 'cuda', got {device!r}.")
+    if importlib.util.find_spec("torch") is None:
+        raise UnsupportedError("Networks need PyTorch, which is not installed: pip install torch.")
+    if device != "cpu":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise UnsupportedError(f"Networks are trained on device 'cpu' here, as torch finds no GPU, got {device!r}.")

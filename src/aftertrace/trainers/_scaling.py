@@ -1,0 +1,19 @@
+"""Units of a model's own records, as scikit-learn's StandardScaler takes them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def constant(variance: Array, mean: Array, n: int) -> NDArray[np.bool_]:
+    """Which columns do not vary beyond rounding, by scikit-learn's bound."""
+    eps = np.finfo(np.float64).eps
+    return variance <= n * eps * variance + (n * mean * eps) ** 2
+
+
+def standard(x: Array) -> tuple[Array, Array]:
+    """Mean and standard deviation of the columns of `x` [N, F]; 1 where one is constant. -> [F], [F]"""
+    mean = x.mean(axis=0)
+    variance = np.square(x - mean).mean(axis=0)
+    return mean, np.where(constant(variance, mean, len(x)), 1.0, np.sqrt(variance))
