@@ -7,7 +7,7 @@ posteriors are from the reference of the same specification in float64 after two
 """
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -114,6 +114,7 @@ if __name__ == "__main__":
     for each in cases():
         found = measure(each)
         print(
-            f"{each.name:38} ours {1e3 * found.ours:7.1f} ms, plain {1e3 * found.plain:7.1f} ms, ratio {found.ratio:5.2f} "
+            f"{each.name:38} ours {1e3 * found.ours:7.1f} ms, plain {1e3 * found.plain:7.1f} ms, "
+            f"ratio {found.ratio:5.2f} "
             f"(floor {each.floor}, aim {each.aim}), deviation {found.deviation:.1e}"
         )

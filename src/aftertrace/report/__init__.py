@@ -2,9 +2,12 @@
 
 print(as_text(result))
 html = render(result, scores, manifest=manifest, key=key)      # records become pseudonyms under `key`
+
+`exposure_text` and `render_exposure` do the same for an exposure.
 """
 
+from aftertrace.report._exposure import exposure_text, render_exposure
 from aftertrace.report._page import render
 from aftertrace.report._terminal import as_text
 
-__all__ = ["as_text", "render"]
+__all__ = ["as_text", "exposure_text", "render", "render_exposure"]

@@ -37,14 +37,14 @@ def draw(page: Page) -> dict[str, Drawing]:
     }
     return {
         name: Drawing(
-            wide=_svg(make(page, WIDE), label, prefix=f"{name}-wide-"),
-            narrow=_svg(make(page, NARROW), label, prefix=f"{name}-narrow-"),
+            wide=element(make(page, WIDE), label, prefix=f"{name}-wide-"),
+            narrow=element(make(page, NARROW), label, prefix=f"{name}-narrow-"),
         )
         for name, (make, label) in labels.items()
     }
 
 
-def _svg(chart: "alt.LayerChart", label: str, *, prefix: str) -> str:
+def element(chart: "alt.LayerChart", label: str, *, prefix: str) -> str:
     """The drawing as an element; its clips are named by `prefix` and a number, apart from other drawings'."""
     sink = io.StringIO()
     styled = (

@@ -1,11 +1,14 @@
 """The report as one HTML file that works offline."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aftertrace.report._charts import draw
 from aftertrace.report._records import page
 from aftertrace.results import Result, Scores
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 def render(result: Result, scores: Scores, *, manifest: Mapping[str, Any], key: bytes) -> str:
@@ -13,16 +16,21 @@ def render(result: Result, scores: Scores, *, manifest: Mapping[str, Any], key: 
 
     `manifest`: what is known of the run (libraries, times); keys may be missing.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
     shown = page(result, scores, manifest=manifest, key=key)
-    environment = Environment(
+    charts = {name: {"wide": Markup(chart.wide), "narrow": Markup(chart.narrow)} for name, chart in draw(shown).items()}
+    return environment().get_template("template.html.jinja").render(page=shown, charts=charts)
+
+
+def environment() -> "Environment":
+    """The templates of this package."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
         loader=PackageLoader("aftertrace.report", ""),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    charts = {name: {"wide": Markup(chart.wide), "narrow": Markup(chart.narrow)} for name, chart in draw(shown).items()}
-    return environment.get_template("template.html.jinja").render(page=shown, charts=charts)

@@ -147,7 +147,7 @@ def page(result: Result, scores: Scores, *, manifest: Mapping[str, Any], key: by
         threat_model=result.threat_model,
         not_tested=result.not_tested,
         notes=(*result.notes, *result.data.notes),
-        settings=tuple(_flat(result.settings)),
+        settings=tuple(flat_settings(result.settings)),
         provenance=tuple(_provenance(result, manifest)),
         methods=tuple(_methods(result)),
     )
@@ -309,11 +309,12 @@ def _provenance(result: Result, manifest: Mapping[str, Any]) -> Iterator[tuple[s
         yield "Libraries", ", ".join(f"{name} {number}" for name, number in manifest["libraries"].items())
 
 
-def _flat(settings: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, str]]:
+def flat_settings(settings: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, str]]:
+    """Nested settings as dotted names with values."""
     for key, value in settings.items():
         name = f"{place}.{key}" if place else str(key)
         if isinstance(value, Mapping) and value:
-            yield from _flat(value, name)
+            yield from flat_settings(value, name)
         else:
             yield name, _setting(value)
 

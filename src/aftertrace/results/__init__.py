@@ -7,6 +7,7 @@ scores = Scores.from_parquet(Path("run/scores.parquet").read_bytes())      # eve
 drop = scores.score["LogitDrop"][scores.rows(Role.DELETED)]
 """
 
+from aftertrace.results._exposure import Exposure, ExposureResult
 from aftertrace.results._records import (
     FORMAT,
     AgainstClassical,
@@ -15,7 +16,6 @@ from aftertrace.results._records import (
     ControlResult,
     Counts,
     DataSummary,
-    ExposureResult,
     Outcome,
     Overfitting,
     Result,
@@ -33,6 +33,7 @@ __all__ = [
     "ControlResult",
     "Counts",
     "DataSummary",
+    "Exposure",
     "ExposureResult",
     "Outcome",
     "Overfitting",

@@ -205,27 +205,3 @@ class Result:
         from pydantic import TypeAdapter
 
         return TypeAdapter(cls).json_schema()
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExposureResult:
-    """How strongly single deletions would show. `exposure.json` is this.
-
-    `shown`: the share of `records` whose conformal p-value among `unseen` records is at most `level`; `auc`: how often
-    a deleted record moved further than an unseen one, ties for the unseen; `quantiles` of the logit drop.
-    """
-
-    title: str
-    sentence: str
-    records: int
-    unseen: int
-    shown: float
-    level: float
-    auc: float
-    quantiles: Mapping[str, float]
-    fingerprint: str
-    settings: Mapping[str, Any]
-
-    def to_json(self) -> str:
-        """Sorted keys, numbers at full precision."""
-        return json.dumps(asdict(self), indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"

@@ -21,6 +21,7 @@ from aftertrace.scenarios._experiment import (
     find_experiment,
     to_toml,
 )
+from aftertrace.scenarios._exposure import expose
 from aftertrace.scenarios._run import Run, run_experiment
 from aftertrace.scenarios._simulate import Probe, Simulation, simulate
 from aftertrace.scenarios._verdict import Judgement, judge
@@ -42,6 +43,7 @@ __all__ = [
     "audit_posteriors",
     "draw_units",
     "examples",
+    "expose",
     "find_experiment",
     "judge",
     "run_experiment",

@@ -1,87 +1,24 @@
 """Exposure: for every record of a training set, how strongly its deletion alone would show."""
 
 import io
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from aftertrace._hashing import canonical, digest
+from aftertrace._hashing import digest
 from aftertrace._random import Stream, rng_for, stream
 from aftertrace.data import Dataset
 from aftertrace.engine import Engine, InProcess
 from aftertrace.errors import ExperimentError, StoreError
 from aftertrace.posteriors import phi
-from aftertrace.results import ExposureResult
+from aftertrace.results import Exposure
 from aftertrace.scenarios._assess import Progress
 from aftertrace.store import RunFolder
 from aftertrace.trainers import Trainer, TrainingData
 
 CHUNK = 2048  # deletions that are trained together
 _ASKED_AT_ONCE = 2**21  # values of queries in memory
-EXPOSED = 0.05
-FORMAT = 1
-"""Version of the files of an exposure. 1: first."""
-
-
-@dataclass(frozen=True, eq=False)
-class Exposure:
-    """What `expose` found; all arrays [n], a row per training record.
-
-    `record`: its number in the data set; `label`; `before`, `after`: confidence in the true class of the model with
-    and without it; `logit_drop`: the loss of the logit of the true class; `rank`: how many unseen records lost at
-    least as much by that deletion, of `unseen`; `p_value` = (1 + rank) / (1 + unseen).
-    """
-
-    record: NDArray[np.int64]
-    label: NDArray[np.int64]
-    before: NDArray[np.float64]
-    after: NDArray[np.float64]
-    logit_drop: NDArray[np.float64]
-    rank: NDArray[np.int64]
-    p_value: NDArray[np.float64]
-    unseen: int
-
-    def summary(self, *, title: str, data: Dataset, settings: Mapping[str, Any]) -> ExposureResult:
-        """The figures over all records."""
-        shown = float((self.p_value <= EXPOSED).mean())
-        auc = float(1 - self.rank.mean() / self.unseen)  # ties are for the unseen record
-        return ExposureResult(
-            title=title,
-            sentence=(
-                f"Deleting one record shows in {shown:.0%} of cases: that many of the {len(self.record)} records stand "
-                f"out among unseen ones at the {EXPOSED:.0%} level, where {EXPOSED:.0%} would by chance."
-            ),
-            records=len(self.record),
-            unseen=self.unseen,
-            shown=shown,
-            level=EXPOSED,
-            auc=auc,
-            quantiles={str(q): float(np.quantile(self.logit_drop, q)) for q in (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)},
-            fingerprint=data.fingerprint,
-            settings=settings,
-        )
-
-    def to_parquet(self, classes: Sequence[str]) -> bytes:
-        """The rows as a Parquet file; `label` by name."""
-        columns: dict[str, Any] = {
-            "record": self.record,
-            "label": np.array(classes)[self.label],
-            "before": self.before,
-            "after": self.after,
-            "logit_drop": self.logit_drop,
-            "rank": self.rank,
-            "p_value": self.p_value,
-        }
-        table = pa.table(columns).replace_schema_metadata({"aftertrace": str(FORMAT), "unseen": str(self.unseen)})
-        sink = io.BytesIO()
-        pq.write_table(table, sink, compression="zstd")
-        return sink.getvalue()
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +89,6 @@ def expose(
         after=after,
         logit_drop=drop,
         rank=rank.astype(np.int64),
-        p_value=(1 + rank) / (1 + unseen),
         unseen=unseen,
     )
 
@@ -200,17 +136,3 @@ def _kept(folder: RunFolder | None, of: str, number: int) -> NDArray[np.float64]
 
 def _name(number: int) -> str:
     return f"posteriors/part-{number:05d}.npz"
-
-
-def remove_parts(folder: RunFolder) -> None:
-    """The parts of a finished exposure are in its table."""
-    for path in folder.units_path.glob("part-*.npz"):
-        path.unlink()
-
-
-def exposure_settings(
-    data: Mapping[str, Any], model: Mapping[str, Any], trainer: Trainer, **sizes: int
-) -> dict[str, Any]:
-    """What determines an exposure, for its folder and its report; files without their folders."""
-    named = {key: Path(str(value)).name if key == "path" else value for key, value in data.items()}
-    return {"data": named, "model": dict(model), "trainer": canonical(trainer), **sizes}
