@@ -6,6 +6,7 @@ run = at.run("demo")                                  # simulate: train, unlearn
 audit = at.audit(before="v1.csv", after="v2.csv")     # two files of posteriors
 print(audit)                                          # verdict, AUC with interval, rates
 audit.to_html("report.html")
+exposed = at.exposure("wine", model="tree")           # every record deleted in turn: how strongly does it show?
 
 The concepts can be used by themselves: `aftertrace.posteriors`, `.attacks`, `.statistics`, `.trainers`,
 `.procedures`, `.scenarios`, `.engine`, `.store`, `.data`, `.results`, `.report`.
@@ -15,13 +16,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aftertrace._api import Audit, audit, run
+    from aftertrace._api import Audit, ExposureAudit, audit, exposure, run
     from aftertrace.posteriors import Posteriors
 
 __version__ = "0.1.0"
-__all__ = ["Audit", "Posteriors", "__version__", "audit", "run"]
+__all__ = ["Audit", "ExposureAudit", "Posteriors", "__version__", "audit", "exposure", "run"]
 
-_HOMES = {"Audit": "_api", "audit": "_api", "run": "_api", "Posteriors": "posteriors"}
+_HOMES = {
+    "Audit": "_api",
+    "ExposureAudit": "_api",
+    "Posteriors": "posteriors",
+    "audit": "_api",
+    "exposure": "_api",
+    "run": "_api",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,5 +1,6 @@
 """The command line: exit codes, one line per mistake, nothing lost."""
 
+import json
 import os
 import pty
 import signal
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -317,3 +319,53 @@ def test_a_full_disk(tmp_path):
 def test_output_that_nobody_reads():
     done = subprocess.run(f"{COMMAND} list examples | head -1", shell=True, capture_output=True, text=True, check=True)
     assert done.stderr == ""
+
+
+def test_exposure_of_a_known_set(tmp_path):
+    done = invoke("exposure", "wine", "--model", "tree", "--unseen", 19, "--jobs", 1, "--out", tmp_path / "run")
+    assert done.exit_code == ExitCode.OK, done.output
+    assert "training records stand out when they are deleted" in done.stdout
+    table = pq.read_table(tmp_path / "run" / "exposure.parquet")
+    assert table.column_names == ["record", "label", "before", "after", "logit_drop", "rank", "p_value"]
+    assert table.num_rows == 178 - 19
+    result = json.loads((tmp_path / "run" / "exposure.json").read_text())
+    assert result["certificate"]["passed"]
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").glob("exposure.*")}
+    again = invoke("exposure", "wine", "--model", "tree", "--unseen", 19, "--jobs", 2, "--out", tmp_path / "run")
+    assert again.exit_code == ExitCode.OK
+    assert before == {path.name: path.read_bytes() for path in (tmp_path / "run").glob("exposure.*")}
+    other = invoke("exposure", "wine", "--unseen", 19, "--out", tmp_path / "run")
+    assert other.exit_code == ExitCode.WRONG_USE
+    assert "holds a run of another experiment" in other.stderr
+
+
+def test_exposure_of_a_table(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [f"{a:.3f},{b:.3f},{'yes' if a + rng.normal() > 0 else 'no'}" for a, b in rng.normal(size=(80, 2))]
+    path = tmp_path / "people.csv"
+    path.write_text("\n".join(["age,height,bought", *rows]))
+    words = ["exposure", path, "--unseen", 9, "--jobs", 1, "--out", tmp_path / "run"]
+    missing = invoke(*words)
+    assert missing.exit_code == ExitCode.WRONG_USE
+    assert "--target: must name the column" in missing.stderr
+    done = invoke(*words, "--target", "bought", "--set", "model.params.C=0.5")
+    assert done.exit_code == ExitCode.OK, done.output
+    assert str(tmp_path) not in (tmp_path / "run" / "exposure.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["wines"], "data.name: must be one of"),
+        (["wine", "--model", "trees"], "unknown model 'trees' (is 'tree' meant?)"),
+        (["wine", "--unseen", "178"], "together at most the 178 records"),
+        (["wine", "--set", "scenario.pools=fixed"], "scenario: an exposure has settings below data and model only"),
+        (["wine", "--set", "model.params.depth=2"], "unknown parameter 'depth' of logistic"),
+    ],
+)
+def test_exposure_says_what_is_wrong(words, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = invoke("exposure", *words, "--jobs", 1)
+    assert done.exit_code == ExitCode.WRONG_USE
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr

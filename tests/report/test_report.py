@@ -149,6 +149,23 @@ def test_terminal_text_fits_and_says_it(audit):
     assert "\x1b[" in as_text(audit.result, colour=True)
 
 
+def test_the_page_of_an_exposure(exposed, tmp_path):
+    text = exposed.to_html(tmp_path / "report.html").read_text()
+    assert len(text.encode()) < 2_000_000
+    assert "<script" not in text
+    assert "Certificate" in text
+    visible = re.sub(r"<[^>]+>", " ", re.sub(r"<svg.*?</svg>|<style.*?</style>", "", text, flags=re.DOTALL))
+    assert not re.search(r"\b(None|nan|NaN|True|False|inf)\b", visible)
+    names = re.findall(r"<th scope=\"row\">(r-\w+)</th>", text)
+    assert len(names) == len(set(names)) == 20
+    order = np.lexsort((-exposed.rows.logit_drop, exposed.rows.rank))
+    expected = int(pseudonyms([str(exposed.rows.record[order[0]])], exposed.key)[0])
+    assert names[0] == f"r-{expected:015x}"[:12]
+    by_class = [(exposed.rows.label == k).sum() for k in range(3)]
+    for name, number in zip(exposed.classes, by_class, strict=True):
+        assert re.search(rf">{name}</th>\s*<td[^>]*>{number}<", text)
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     chromium, driver = (shutil.which(name) for name in ("chromium", "chromedriver"))
@@ -171,11 +188,20 @@ def browser(tmp_path_factory):
     opened.quit()
 
 
+@pytest.fixture(scope="module")
+def exposed(tmp_path_factory):
+    return at.exposure("wine", model="tree", unseen=19, out=tmp_path_factory.mktemp("exposure") / "run")
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize(("width", "visible", "hidden"), [(1440, "wide", "narrow"), (390, "narrow", "wide")])
-def test_a_browser_shows_it(browser, shown, tmp_path, width, visible, hidden):
+@pytest.mark.parametrize(("kind", "charts", "word"), [("audit", 3, "LogitDrop"), ("exposure", 1, "Logit drop")])
+def test_a_browser_shows_it(browser, shown, exposed, tmp_path, kind, charts, word, width, visible, hidden):
     path = tmp_path / "report.html"
-    path.write_text(shown)
+    if kind == "audit":
+        path.write_text(shown)
+    else:
+        exposed.to_html(path)
     browser.get_log("performance")
     metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
@@ -190,8 +216,8 @@ def test_a_browser_shows_it(browser, shown, tmp_path, width, visible, hidden):
         sizes = "s => [s.getBoundingClientRect().width, s.querySelectorAll('path').length]"
         return browser.execute_script(f"return [...document.querySelectorAll('.{kind} svg')].map({sizes})")
 
-    assert len(boxes(visible)) == 3
-    assert all(drawn > 100 and paths > 5 for drawn, paths in boxes(visible))
+    assert len(boxes(visible)) == charts
+    assert all(drawn > 100 and paths > 4 for drawn, paths in boxes(visible))
     assert all(drawn == 0 for drawn, _ in boxes(hidden))
     assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
-    assert "LogitDrop" in browser.execute_script("return document.body.innerText")
+    assert word in browser.execute_script("return document.body.innerText")

@@ -23,6 +23,12 @@ app.add_typer(data_app, name="data")
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where data files are [AFTERTRACE_DATA].")]
 Force = Annotated[bool, typer.Option("--force", help="Take a folder that holds another run or other files.")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as model.name=forest."),
+]
+Jobs = Annotated[int, typer.Option(min=1, help="Worker processes.")]
+DEFAULT_JOBS = os.cpu_count() or 1
 FailAbove = Annotated[
     str | None,
     typer.Option("--fail-above", metavar="auc=X", help="Exit with 1 unless the AUC is shown to be at most X."),
@@ -58,12 +64,9 @@ def version_option(
 @guarded
 def run(
     experiment: Annotated[str, typer.Argument(help="A TOML file, or an example by name (aftertrace list examples).")],
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as model.name=forest."),
-    ] = None,
+    changes: Changes = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder [runs/<data>-<model>-<digest>].")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = os.cpu_count() or 1,
+    jobs: Jobs = DEFAULT_JOBS,
     force: Force = False,
     data_dir: DataDir = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="Do not write report.html.")] = False,
@@ -107,6 +110,48 @@ def audit(
     if found.folder is not None:
         typer.echo(f"Report: {found.to_html(found.folder / 'report.html')}")
     return _code(found.outcome, limit)
+
+
+@app.command()
+@guarded
+def exposure(
+    data: Annotated[str, typer.Argument(help="A data set by name (aftertrace data list), or a CSV file.")],
+    target: Annotated[str | None, typer.Option(help="The column of a CSV file that holds the classes.")] = None,
+    model: Annotated[str, typer.Option(help="The model (aftertrace list models).")] = "logistic",
+    changes: Changes = None,
+    records: Annotated[int | None, typer.Option(help="Training records [all but the unseen ones].")] = None,
+    unseen: Annotated[int, typer.Option(help="Unseen records beside each deletion.")] = 199,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the records, and what is random in training.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="The folder [runs/exposure-<data>-<model>-<digest>].")] = None,
+    jobs: Jobs = DEFAULT_JOBS,
+    force: Force = False,
+    data_dir: DataDir = None,
+) -> ExitCode:
+    """Delete every training record in turn, and say how strongly each deletion shows.
+
+    Nearly free for logistic, tree and forest. What was finished is kept: the same command goes on where it was stopped.
+    """
+    from aftertrace._api import exposure as expose
+
+    with ProgressDisplay() as progress:
+        found = expose(
+            data,
+            target=target,
+            model=model,
+            changes=changes or [],
+            records=records,
+            unseen=unseen,
+            seed=seed,
+            out=out,
+            data_dir=data_dir,
+            jobs=jobs,
+            force=force,
+            progress=progress,
+        )
+    typer.echo(str(found))
+    typer.echo(f"Rows:   {found.folder / 'exposure.parquet'}")
+    typer.echo(f"Report: {found.to_html(found.folder / 'report.html')}")
+    return ExitCode.OK
 
 
 @app.command()

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aftertrace.posteriors import pseudonyms
 from aftertrace.report._charts import NARROW, WIDE, Drawing, element
 from aftertrace.report._page import environment
-from aftertrace.report._records import EXPOSED, flat_settings
+from aftertrace.report._records import EXPOSED, flat_settings, shown_names
 from aftertrace.results import Exposure, ExposureResult
 
 if TYPE_CHECKING:
@@ -48,6 +47,7 @@ def exposure_text(result: ExposureResult) -> str:
             f"{result.title}: {result.records} deletions, each seen beside {result.unseen} unseen records.",
             f"Logit drop: median {half:.2g}, and {far:.2g} or more for one record in a hundred.",
             f"A deleted record lost more than an unseen one in {result.auc:.1%} of comparisons; 50 % is chance.",
+            *([f"Certificate: {result.certificate.sentence}"] if result.certificate is not None else []),
         ]
     )
 
@@ -106,13 +106,13 @@ def _by_class(rows: Exposure, classes: Sequence[str]) -> Iterator[tuple[str, ...
 
 def _exposed(rows: Exposure, classes: Sequence[str], key: bytes) -> Iterator[tuple[str, ...]]:
     order = np.lexsort((-rows.logit_drop, rows.rank))[:EXPOSED]
-    for place, name in zip(order, pseudonyms(rows.record[order], key), strict=True):
+    for place, name in zip(order, shown_names(rows.record[order], key), strict=True):
         yield (
             name,
             classes[rows.label[place]],
-            f"{rows.before[place]:.3f}",
-            f"{rows.after[place]:.3f}",
-            f"{rows.logit_drop[place]:.3f}",
+            f"{rows.before[place]:.3g}",
+            f"{rows.after[place]:.3g}",
+            f"{rows.logit_drop[place]:.3g}",
             f"{rows.p_value[place]:.3f}",
         )
 
@@ -120,9 +120,13 @@ def _exposed(rows: Exposure, classes: Sequence[str], key: bytes) -> Iterator[tup
 def _provenance(result: ExposureResult, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Data", f"{result.data}: {result.records} training and {result.unseen} unseen records"
     yield "Fingerprint of the data (SHA-256)", result.fingerprint
-    for name in ("finished", "python", "platform", "seconds"):
+    if result.certificate is not None:
+        yield "Certificate", result.certificate.sentence
+    for name in ("finished", "python", "platform"):
         if name in manifest:
             yield name.capitalize(), str(manifest[name])
+    if manifest.get("seconds"):
+        yield "Time", ", ".join(f"{name} {value:.1f} s" for name, value in manifest["seconds"].items())
     if manifest.get("libraries"):
         yield "Libraries", ", ".join(f"{name} {number}" for name, number in manifest["libraries"].items())
 
@@ -149,6 +153,10 @@ def _shown(rows: Exposure, width: int) -> "alt.LayerChart":
         title="Unseen records accused wrongly",
     )
     y = alt.Y("share:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="~p"), title="Deletions that show")
-    line = alt.Chart(alt.InlineData(values=values)).mark_line(strokeWidth=2.5, color="#0b5cad").encode(x=x, y=y)
+    line = (
+        alt.Chart(alt.InlineData(values=values))
+        .mark_line(strokeWidth=2.5, color="#0b5cad", interpolate="step-after")
+        .encode(x=x, y=y)
+    )
     diagonal = alt.Chart(alt.InlineData(values=chance)).mark_line(strokeWidth=1, color="#8a8f98").encode(x=x, y=y)
     return alt.LayerChart(layer=[diagonal, line]).properties(width=width - 80, height=260)

@@ -214,6 +214,11 @@ def _movements(scores: Scores) -> Iterator[Movement]:
             yield Movement(role.name.capitalize(), own, cells)
 
 
+def shown_names(records: NDArray[np.int64], key: bytes) -> list[str]:
+    """Records as a page names them: short pseudonyms under `key`."""
+    return [f"r-{int(name):015x}"[:12] for name in pseudonyms([str(record) for record in records.tolist()], key)]
+
+
 def _exposed(result: Result, scores: Scores, key: bytes) -> Iterator[tuple[str, ...]]:
     evaluated = scores.use == Use.EVALUATE
     score = scores.score[result.verdict.attack]
@@ -222,10 +227,10 @@ def _exposed(result: Result, scores: Scores, key: bytes) -> Iterator[tuple[str, 
     rows = deleted[np.argsort(-score[deleted], kind="stable")][:EXPOSED]
     confidence = 1 / (1 + np.exp(-scores.phi[rows]))
     below = np.searchsorted(unseen, score[rows], side="left") / max(unseen.size, 1)
-    names = pseudonyms([str(record) for record in scores.record[rows].tolist()], key)
+    names = shown_names(scores.record[rows], key)
     for row, name, (before, after), share in zip(rows, names, confidence, below, strict=True):
         yield (
-            f"r-{int(name):015x}"[:12],
+            name,
             result.data.classes[scores.label[row]],
             f"{before:.3f}",
             f"{after:.3f}",

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aftertrace.results._records import Certificate
+
 LEVEL = 0.05
 FORMAT = 1
 """Version of `exposure.json` and `exposure.parquet`. 1: first."""
@@ -75,11 +77,19 @@ class ExposureResult:
     data: str
     fingerprint: str
     settings: Mapping[str, Any]
+    certificate: Certificate | None
     format: int = FORMAT
 
     @classmethod
     def of(
-        cls, rows: Exposure, *, title: str, data: str, fingerprint: str, settings: Mapping[str, Any]
+        cls,
+        rows: Exposure,
+        *,
+        title: str,
+        data: str,
+        fingerprint: str,
+        settings: Mapping[str, Any],
+        certificate: Certificate | None,
     ) -> "ExposureResult":
         """The sum of `rows`."""
         shown = float((rows.p_value <= LEVEL).mean())
@@ -98,6 +108,7 @@ class ExposureResult:
             data=data,
             fingerprint=fingerprint,
             settings=settings,
+            certificate=certificate,
         )
 
     def to_json(self) -> str:

@@ -5,6 +5,7 @@ run = run_experiment(experiment, out=Path("runs/forest"), engine=Processes(2))
 print(run.result.verdict.sentence)
 units = draw_units(experiment.scenario, n_records=48_842, seed=0)          # records only, nothing trained
 result, scores = audit_posteriors(table)                                   # posteriors that you bring
+rows, certificate = expose(data, Model(name="logistic").trainer())         # every record deleted in turn
 """
 
 from aftertrace.scenarios._assess import Assessment, assess
@@ -19,10 +20,11 @@ from aftertrace.scenarios._experiment import (
     VerdictSettings,
     examples,
     find_experiment,
+    table_of,
     to_toml,
 )
 from aftertrace.scenarios._exposure import expose
-from aftertrace.scenarios._run import Run, run_experiment
+from aftertrace.scenarios._run import Run, circumstances, run_experiment
 from aftertrace.scenarios._simulate import Probe, Simulation, simulate
 from aftertrace.scenarios._verdict import Judgement, judge
 
@@ -41,6 +43,7 @@ __all__ = [
     "VerdictSettings",
     "assess",
     "audit_posteriors",
+    "circumstances",
     "draw_units",
     "examples",
     "expose",
@@ -48,5 +51,6 @@ __all__ = [
     "judge",
     "run_experiment",
     "simulate",
+    "table_of",
     "to_toml",
 ]

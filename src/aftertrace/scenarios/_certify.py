@@ -21,14 +21,15 @@ from aftertrace.scenarios._draw import Unit
 from aftertrace.scenarios._simulate import Simulation, answers_of, streams_of
 from aftertrace.statistics import sign_flip_tests
 from aftertrace.store import RunFolder
-from aftertrace.trainers import ALLOWED, Certified, Promise, Trainer, TrainingData
+from aftertrace.trainers import ALLOWED, Certified, Promise, Shortened, Trainer, TrainingData
 
 SHARE = 0.01
 LEAST = 2
 SIGNIFICANCE = 0.001
 FILE = "certificate.json"
 
-_Gap = tuple[float, list[float]]  # largest gap in posteriors; gap of the mean posterior by class, and of the true class
+Gap = tuple[float, list[float]]
+"""Of one model: the largest gap in posteriors, and gaps of means over queries, such as one for each class."""
 _Task = tuple[Unit, tuple[int, ...], NDArray[np.floating], NDArray[np.int64]]
 
 
@@ -50,7 +51,7 @@ def certify(
     The certificate is kept in the folder for the same models. Raises `TrainingError` where it fails.
     """
     procedure = simulation.procedure
-    if not (isinstance(procedure, Retrain) and isinstance(procedure.trainer, Certified)):
+    if not isinstance(procedure, Retrain) or pair_to_compare(procedure.trainer) is None:
         return None
     chosen = _choose(simulation.seed, units)
     of = digest({"units": list(units), "share": SHARE})
@@ -58,16 +59,16 @@ def certify(
     if kept is None:
         tasks = [(units[a], versions, tables[a].log_values, tables[a].pair) for a, versions in chosen.items()]
         total, done = sum(map(len, chosen.values())), 0
-        gaps: list[_Gap] = []
+        gaps: list[Gap] = []
         progress("certificate", 0, total)
-        found: dict[int, list[_Gap]] = {}
+        found: dict[int, list[Gap]] = {}
         for number, answer in engine.map(compare, simulation, tasks):
             found[number] = answer
             done += len(answer)
             progress("certificate", done, total)
         for number in range(len(tasks)):
             gaps += found[number]
-        kept = _judged(procedure.trainer, gaps, rng=rng_for(simulation.seed, Stream.CERTIFY, "test"))
+        kept = judge_gaps(procedure.trainer, gaps, rng=rng_for(simulation.seed, Stream.CERTIFY, "test"))
         folder.write_json(FILE, {"of": of, "certificate": asdict(kept)})
     if not kept.passed:
         folder_hint = f"the posteriors are kept in {folder.path}"
@@ -78,7 +79,7 @@ def certify(
     return kept
 
 
-def compare(simulation: Simulation, task: _Task) -> list[_Gap]:
+def compare(simulation: Simulation, task: _Task) -> list[Gap]:
     """Of each chosen version of a unit: the largest gap in posteriors, and the gaps of their means."""
     unit, versions, log_values, pair = task
     trainer = simulation.procedure.trainer  # type: ignore[attr-defined] # `certify` has checked the procedure
@@ -90,9 +91,10 @@ def compare(simulation: Simulation, task: _Task) -> list[_Gap]:
         if version:
             keep[row, unit.deleted[version - 1]] = False
     streams = streams_of(simulation, unit, versions)
-    short = getattr(trainer, "short", None)
-    fast = None if short is None else short().fit(training, keep, streams=streams)
-    reference = (trainer if short is None else short()).reference().fit(training, keep, streams=streams)
+    compared = pair_to_compare(trainer)
+    assert compared is not None  # `certify` has asked
+    fast = None if compared[0] is None else compared[0].fit(training, keep, streams=streams)
+    reference = compared[1].fit(training, keep, streams=streams)
     record = answers_of(unit)
     gaps = []
     for row, version in enumerate(versions):
@@ -104,6 +106,20 @@ def compare(simulation: Simulation, task: _Task) -> list[_Gap]:
         gap = np.exp(ours) - np.exp(theirs)
         gaps.append((float(np.abs(gap).max()), [*gap.mean(axis=0).tolist(), float(gap[at_label].mean())]))
     return gaps
+
+
+def pair_to_compare(trainer: Trainer) -> tuple[Trainer | None, Trainer] | None:
+    """What is compared: two trainers, or what the run has against a reference. None where there is no reference.
+
+    Trainers with a short schedule are compared on that, both sides trained anew.
+    """
+    if not isinstance(trainer, Certified):
+        return None
+    if isinstance(trainer, Shortened):
+        short = trainer.short()
+        assert isinstance(short, Certified)
+        return short, short.reference()
+    return None, trainer.reference()
 
 
 def _choose(seed: int, units: Mapping[str, Unit]) -> dict[str, tuple[int, ...]]:
@@ -118,9 +134,10 @@ def _choose(seed: int, units: Mapping[str, Unit]) -> dict[str, tuple[int, ...]]:
     return chosen
 
 
-def _judged(trainer: Trainer, gaps: Sequence[_Gap], *, rng: np.random.Generator) -> Certificate:
+def judge_gaps(trainer: Trainer, gaps: Sequence[Gap], *, rng: np.random.Generator) -> Certificate:
+    """The certificate of models whose gaps to the reference are known: as promised, or by a test of their means."""
     largest = max(gap for gap, _ in gaps)
-    has_short = hasattr(trainer, "short")
+    has_short = isinstance(trainer, Shortened)
     promise = Promise.TOLERANCE if has_short else trainer.promise
     name = type(trainer).__name__
     if promise is Promise.DISTRIBUTION:

@@ -1,5 +1,6 @@
 """Experiment files: TOML, read strictly, all problems reported together."""
 
+import copy
 import json
 import tomllib
 import typing
@@ -106,9 +107,7 @@ class Experiment:
             raise ExperimentError([f"not valid TOML: {error}"], source=str(source)) from error
         except OSError as error:
             raise ExperimentError([f"cannot be read ({error.strerror})"], source=str(source)) from error
-        for change in changes:
-            _apply(table, change)
-        return cls.from_dict(table, source=str(source))
+        return cls.from_dict(table_of(table, changes), source=str(source))
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any], *, source: str = "experiment") -> "Experiment":
@@ -138,6 +137,13 @@ class Experiment:
         """All settings as nested plain values, defaults included."""
         data = {"name": type(self.data).name, **asdict(self.data)}
         return {**_plain(asdict(self)), "data": _plain(data)}
+
+    def public_dict(self) -> dict[str, Any]:
+        """`as_dict` without folders of this machine."""
+        settings = self.as_dict()
+        if settings["data"].get("path") is not None:
+            settings["data"]["path"] = Path(str(settings["data"]["path"])).name
+        return settings
 
     def build_attacks(self) -> tuple[Attack, ...]:
         """The attacks of the settings, each classical opponent once, scores first."""
@@ -206,6 +212,14 @@ def _plain(value: Any) -> Any:
         case list() | tuple():
             return [_plain(item) for item in value]
     return value
+
+
+def table_of(table: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """Nested settings with `changes`, each `key=value` with a dotted key and a TOML value, or a bare word."""
+    changed = copy.deepcopy(dict(table))
+    for change in changes:
+        _apply(changed, change)
+    return changed
 
 
 def _apply(table: dict[str, Any], change: str) -> None:

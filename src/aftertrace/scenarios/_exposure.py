@@ -10,14 +10,16 @@ from aftertrace._hashing import digest
 from aftertrace._random import Stream, rng_for, stream
 from aftertrace.data import Dataset
 from aftertrace.engine import Engine, InProcess
-from aftertrace.errors import ExperimentError, StoreError
+from aftertrace.errors import ExperimentError, StoreError, TrainingError
 from aftertrace.posteriors import phi
-from aftertrace.results import Exposure
+from aftertrace.results import Certificate, Exposure
 from aftertrace.scenarios._assess import Progress
+from aftertrace.scenarios._certify import Gap, judge_gaps, pair_to_compare
 from aftertrace.store import RunFolder
 from aftertrace.trainers import Trainer, TrainingData
 
 CHUNK = 2048  # deletions that are trained together
+CHECKED = 10  # deletions that the reference trains again
 _ASKED_AT_ONCE = 2**21  # values of queries in memory
 
 
@@ -42,7 +44,7 @@ def expose(
     folder: RunFolder | None = None,
     engine: Engine | None = None,
     progress: Progress = lambda stage, done, total: None,
-) -> Exposure:
+) -> tuple[Exposure, Certificate | None]:
     """Delete every training record in turn, and see how far it moves beside `unseen` records moved by that deletion.
 
     `records` train the model (all but the unseen ones by default), drawn with the unseen ones by `seed`. All models
@@ -50,7 +52,9 @@ def expose(
     the unseen ones was deleted, it would be at most a in at most a share a of cases. Finished parts are kept in
     `folder`, and a killed exposure goes on there.
 
-    Raises `ExperimentError` for sizes that do not fit.
+    The certificate is of `CHECKED` deletions drawn at random, trained again by the trainer's reference; None where the
+    trainer has none. Raises `ExperimentError` for sizes that do not fit, and `TrainingError` where the reference
+    disagrees.
     """
     n = len(data) - unseen if records is None else records
     if unseen < 1 or n < 2 or n + unseen > len(data):
@@ -82,7 +86,7 @@ def expose(
         done += len(parts[missing[place]])
         progress("deletions", done, n)
     before, after, drop, rank = np.concatenate([found[number] for number in range(len(parts))], axis=1)
-    return Exposure(
+    rows = Exposure(
         record=members,
         label=data.label[members],
         before=before,
@@ -91,6 +95,46 @@ def expose(
         rank=rank.astype(np.int64),
         unseen=unseen,
     )
+    return rows, _certify(context, rows, engine or InProcess(), progress)
+
+
+def _certify(context: _Context, rows: Exposure, engine: Engine, progress: Progress) -> Certificate | None:
+    """Whether the reference gives some deleted records the same confidence."""
+    if pair_to_compare(context.trainer) is None:
+        return None
+    drawn = rng_for(context.seed, Stream.CERTIFY, "exposure")
+    chosen = np.sort(drawn.choice(len(rows.record), min(CHECKED, len(rows.record)), replace=False))
+    gaps: dict[int, Gap] = {}
+    progress("certificate", 0, len(chosen))
+    for number, gap in engine.map(_compare, context, [(int(place), float(rows.after[place])) for place in chosen]):
+        gaps[number] = gap
+        progress("certificate", len(gaps), len(chosen))
+    rng = rng_for(context.seed, Stream.CERTIFY, "exposure", "test")
+    certificate = judge_gaps(context.trainer, [gaps[number] for number in range(len(chosen))], rng=rng)
+    if not certificate.passed:
+        raise TrainingError(
+            f"The certificate failed: {certificate.sentence} The figures of this exposure cannot be relied on. Please "
+            f"report this, and meanwhile name a scikit-learn class as the model."
+        )
+    return certificate
+
+
+def _compare(context: _Context, task: tuple[int, float]) -> Gap:
+    """How far the confidence in a deleted record is from what the reference says."""
+    place, after = task
+    training, pair = context.training, pair_to_compare(context.trainer)
+    assert pair is not None
+    keep = np.ones((1, len(training.label)), dtype=bool)
+    keep[0, place] = False
+    stream_of_all = [stream(context.seed, Stream.TRAIN, "exposure")]
+    x, model, label = training.x[[place]], np.zeros(1, dtype=np.int64), training.label[place]
+
+    def confidence(trainer: Trainer) -> float:
+        return float(np.exp(trainer.fit(training, keep, streams=stream_of_all).log_posteriors(x, model)[0, label]))
+
+    fast, reference = pair
+    gap = (after if fast is None else confidence(fast)) - confidence(reference)
+    return abs(gap), [gap]
 
 
 def _delete(context: _Context, deleted: NDArray[np.int64]) -> NDArray[np.float64]:

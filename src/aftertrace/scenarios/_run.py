@@ -94,7 +94,7 @@ def run_experiment(
         "manifest.json",
         {
             **folder.read_manifest(),
-            **_circumstances(),
+            **circumstances("cpu"),
             "seconds": seconds,
             "retrained_because_damaged": damaged,
             "units": list(units),
@@ -137,14 +137,14 @@ def _result(
     )
 
 
-def _circumstances() -> dict[str, Any]:
+def circumstances(device: str) -> dict[str, Any]:
     """When, on what and with which libraries: for the manifest, never for the result."""
     return {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "libraries": {name: library_version(name) for name in ("aftertrace", *LIBRARIES, "pyarrow")},
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "device": "cpu",
+        "device": device,
     }
 
 
@@ -244,11 +244,8 @@ def _spread(values: np.ndarray) -> Spread:
 
 
 def _public_settings(experiment: Experiment, procedure: Procedure | None) -> dict[str, Any]:
-    """The settings without folders of this machine."""
-    settings = experiment.as_dict()
-    for key, value in settings["data"].items():
-        if key == "path" and value is not None:
-            settings["data"][key] = Path(str(value)).name
+    """The settings, with a procedure that replaces the experiment's."""
+    settings = experiment.public_dict()
     if procedure is not None:
         settings["procedure"] = canonical(procedure)
         del settings["model"]

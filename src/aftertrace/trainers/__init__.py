@@ -13,7 +13,17 @@ from aftertrace.trainers._forest import ForestModels, ForestTrainer, TreeTrainer
 from aftertrace.trainers._logistic import LogisticModels, LogisticTrainer
 from aftertrace.trainers._network import CNN, MLP, EarlyStopping, Network, NetworkModels, NetworkTrainer
 from aftertrace.trainers._presets import NAMES, Model, Preset
-from aftertrace.trainers._protocol import ALLOWED, Base, Certified, Models, Promise, Seeding, Trainer, TrainingData
+from aftertrace.trainers._protocol import (
+    ALLOWED,
+    Base,
+    Certified,
+    Models,
+    Promise,
+    Seeding,
+    Shortened,
+    Trainer,
+    TrainingData,
+)
 from aftertrace.trainers._sklearn import SklearnModels, SklearnTrainer
 
 __all__ = [
@@ -37,6 +47,7 @@ __all__ = [
     "Preset",
     "Promise",
     "Seeding",
+    "Shortened",
     "SklearnModels",
     "SklearnTrainer",
     "Trainer",

@@ -100,11 +100,17 @@ class Trainer(Protocol):
 
 @runtime_checkable
 class Certified(Protocol):
-    """A trainer with a slow twin that a run's certificate retrains some models with.
-
-    A trainer may also have `short() -> Trainer`: the same on a schedule so short that rounding has no time to grow.
-    """
+    """A trainer with a slow twin that a run's certificate retrains some models with."""
 
     def reference(self) -> Trainer:
         """Trains what this trainer does, in the most obvious way."""
+        ...
+
+
+@runtime_checkable
+class Shortened(Protocol):
+    """A certified trainer that is compared on a schedule so short that rounding has no time to grow."""
+
+    def short(self) -> Trainer:
+        """The same trainer on that schedule; it must be certified too."""
         ...
