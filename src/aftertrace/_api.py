@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,10 +20,12 @@ from aftertrace.procedures import Procedure
 from aftertrace.results import Exposure, ExposureResult, Outcome, Result, Scores
 from aftertrace.scenarios import (
     Experiment,
+    Plan,
     Probe,
     audit_posteriors,
     circumstances,
     expose,
+    plan,
     run_experiment,
     table_of,
 )
@@ -112,6 +114,9 @@ def run(
     out: Path | str | None = None,
     data_dir: Path | str | None = None,
     jobs: int = 1,
+    memory: int | None = None,
+    device: str = "cpu",
+    keep_models: bool = False,
     force: bool = False,
     procedure: Procedure | None = None,
     attacks: Sequence[Attack] = (),
@@ -121,8 +126,9 @@ def run(
     """Simulate, attack and judge an experiment: settings, a TOML file, or an example by name.
 
     `changes`: "key=value" with dotted keys; `out`: the run's folder, below `runs/` by default; `jobs`: worker
-    processes; `procedure` replaces the experiment's model and procedure; `attacks` are added. Run again to
-    resume; only what is missing is trained.
+    processes, fewer where `memory` (bytes, by default a quarter of the machine's) does not hold so many; `device`:
+    where models train ("cpu", "cuda"); `keep_models`: as safetensors in the folder; `procedure` replaces the
+    experiment's model and procedure; `attacks` are added. Run again to resume; only what is missing is trained.
     """
     if not isinstance(experiment, Experiment):
         experiment = Experiment.from_toml(experiment, changes=changes)
@@ -135,6 +141,9 @@ def run(
         procedure=procedure,
         attacks=attacks,
         probes=probes,
+        device=device,
+        memory=memory,
+        keep_models=keep_models,
         progress=progress,
     )
     folder = RunFolder(finished.folder)
@@ -145,6 +154,34 @@ def run(
         key=_key(folder),
         folder=folder.path,
     )
+
+
+def plan_run(
+    experiment: Experiment | Path | str,
+    *,
+    changes: Sequence[str] = (),
+    data_dir: Path | str | None = None,
+    jobs: int = 1,
+    memory: int | None = None,
+    device: str = "cpu",
+    progress: Any = lambda stage, done, total: None,
+) -> Plan:
+    """What `run` and its report would take: `aftertrace.scenarios.plan`, with arguments as `run` has them."""
+    from aftertrace.report import render
+
+    if not isinstance(experiment, Experiment):
+        experiment = Experiment.from_toml(experiment, changes=changes)
+    made, result, scores = plan(
+        experiment,
+        data_dir=None if data_dir is None else Path(data_dir),
+        engine=choose(jobs),
+        memory=memory,
+        device=device,
+        progress=progress,
+    )
+    began = time.monotonic()
+    render(result, scores, manifest={}, key=b"")
+    return replace(made, seconds={**made.seconds, "report": time.monotonic() - began})
 
 
 def exposure(

@@ -162,6 +162,15 @@ def test_weights():
     compare(LogisticTrainer(), weighted, leave_one_out(150, np.arange(5)))
 
 
+@pytest.mark.parametrize("n_classes", [3, 5])
+def test_long_columns_stall_nothing(n_classes):
+    """Unscaled, a column of large numbers has next to no penalty: sums of weights over outputs must stay at 0."""
+    data = table(1, n=600, n_classes=n_classes)
+    models = LogisticTrainer(scaled=False).fit(data, leave_one_out(600, np.arange(20)), streams=streams(21))
+    assert models.counts["fallbacks"] == 0
+    assert np.abs(models.weights.sum(axis=1)).max() < 1e-9
+
+
 def test_starting_from_the_original_trains_it_once_and_changes_nothing(monkeypatch):
     data, keep = table(4, n_classes=3), leave_one_out(150, np.arange(10))
     trainer = LogisticTrainer()

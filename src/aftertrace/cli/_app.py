@@ -1,6 +1,7 @@
 """The commands."""
 
 import os
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -28,6 +29,11 @@ Changes = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as model.name=forest."),
 ]
 Jobs = Annotated[int, typer.Option(min=1, help="Worker processes.")]
+Memory = Annotated[
+    str | None,
+    typer.Option(metavar="SIZE", help="Memory of all workers, such as 8GiB [a quarter of the machine's]."),
+]
+Device = Annotated[str, typer.Option(help="Where models train: cpu, cuda or cuda:1.")]
 DEFAULT_JOBS = os.cpu_count() or 1
 FailAbove = Annotated[
     str | None,
@@ -67,6 +73,9 @@ def run(
     changes: Changes = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder [runs/<data>-<model>-<digest>].")] = None,
     jobs: Jobs = DEFAULT_JOBS,
+    memory: Memory = None,
+    device: Device = "cpu",
+    keep_models: Annotated[bool, typer.Option("--keep-models", help="Keep all models, as safetensors.")] = False,
     force: Force = False,
     data_dir: DataDir = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="Do not write report.html.")] = False,
@@ -79,7 +88,16 @@ def run(
 
     with ProgressDisplay() as progress:
         audit = run_audit(
-            experiment, changes=changes or [], out=out, data_dir=data_dir, jobs=jobs, force=force, progress=progress
+            experiment,
+            changes=changes or [],
+            out=out,
+            data_dir=data_dir,
+            jobs=jobs,
+            memory=_bytes(memory),
+            device=device,
+            keep_models=keep_models,
+            force=force,
+            progress=progress,
         )
     typer.echo(str(audit))
     assert audit.folder is not None
@@ -87,6 +105,33 @@ def run(
     if not no_report:
         typer.echo(f"Report: {audit.to_html(audit.folder / 'report.html')}")
     return _code(audit.outcome, audit.result.verdict.limit)
+
+
+@app.command()
+@guarded
+def plan(
+    experiment: Annotated[str, typer.Argument(help="A TOML file, or an example by name (aftertrace list examples).")],
+    changes: Changes = None,
+    jobs: Jobs = DEFAULT_JOBS,
+    memory: Memory = None,
+    device: Device = "cpu",
+    data_dir: DataDir = None,
+) -> ExitCode:
+    """Say what `run` would take: models, queries, memory, disk and time, from a short trial."""
+    from aftertrace._api import plan_run
+
+    with ProgressDisplay() as progress:
+        made = plan_run(
+            experiment,
+            changes=changes or [],
+            data_dir=data_dir,
+            jobs=jobs,
+            memory=_bytes(memory),
+            device=device,
+            progress=progress,
+        )
+    typer.echo(str(made))
+    return ExitCode.OK
 
 
 @app.command()
@@ -211,6 +256,18 @@ def _code(outcome: str, limit: float | None) -> ExitCode:
         case Outcome.INCONCLUSIVE if limit is not None:
             return ExitCode.INCONCLUSIVE
     return ExitCode.OK
+
+
+def _bytes(text: str | None) -> int | None:
+    """A size such as 8GiB, 500MB or 2g (binary units where nothing else is said)."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)(b?)\s*", text.lower())
+    power = 0 if found is None else " kmgt".index(found[2] or " ")
+    size = 0.0 if found is None else float(found[1]) * (1000 if found[4] and not found[3] else 1024) ** power
+    if size < 2**20:
+        raise InputError(f"--memory must be a size of at least 1MiB, such as 8GiB or 500MB, got {text!r}.")
+    return int(size)
 
 
 def _limit(text: str | None) -> float | None:

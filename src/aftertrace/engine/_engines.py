@@ -18,8 +18,17 @@ MOST_FAILURES = 3
 class Engine(Protocol):
     """Runs tasks and hands out answers as they finish."""
 
+    @property
+    def at_once(self) -> int:
+        """How many tasks run at the same time."""
+        ...
+
     def prepare(self, warm_up: Callable[[], None]) -> None:
         """Tasks will come soon: get ready in the background; `warm_up` is for each worker (imports, say)."""
+        ...
+
+    def limited(self, most: int) -> "Engine":
+        """The same engine with at most that many tasks at once."""
         ...
 
     def map(self, function: Callable[[C, T], A], context: C, tasks: Sequence[T]) -> Iterator[tuple[int, A]]:
@@ -31,8 +40,17 @@ class Engine(Protocol):
 class InProcess:
     """One task after the other, in order: the reference."""
 
+    @property
+    def at_once(self) -> int:
+        """One."""
+        return 1
+
     def prepare(self, warm_up: Callable[[], None]) -> None:
         """Nothing to do: imports happen when they are needed."""
+
+    def limited(self, most: int) -> "InProcess":
+        """There is only one at once."""
+        return self
 
     def map(self, function: Callable[[C, T], A], context: C, tasks: Sequence[T]) -> Iterator[tuple[int, A]]:
         """Yield (number of the task, answer)."""
@@ -49,6 +67,11 @@ class Processes:
 
     jobs: int
 
+    @property
+    def at_once(self) -> int:
+        """As many as there are workers."""
+        return self.jobs
+
     def prepare(self, warm_up: Callable[[], None]) -> None:
         """Start the workers while the caller goes on; what they would fail at shows at the first task."""
 
@@ -58,6 +81,10 @@ class Processes:
             list(_pool(self.jobs)(delayed(warm_up)() for _ in range(self.jobs)))
 
         threading.Thread(target=start, daemon=True).start()
+
+    def limited(self, most: int) -> Engine:
+        """Fewer workers, or none but this process."""
+        return self if most >= self.jobs else choose(most)
 
     def map(self, function: Callable[[C, T], A], context: C, tasks: Sequence[T]) -> Iterator[tuple[int, A]]:
         """Yield (number of the task, answer) in the order of finishing.

@@ -24,6 +24,7 @@ from aftertrace.scenarios._experiment import (
     to_toml,
 )
 from aftertrace.scenarios._exposure import expose
+from aftertrace.scenarios._plan import Plan, plan
 from aftertrace.scenarios._run import Run, circumstances, run_experiment
 from aftertrace.scenarios._simulate import Probe, Simulation, simulate
 from aftertrace.scenarios._verdict import Judgement, judge
@@ -33,6 +34,7 @@ __all__ = [
     "AttackSettings",
     "Experiment",
     "Judgement",
+    "Plan",
     "Probe",
     "ProcedureSettings",
     "Run",
@@ -49,6 +51,7 @@ __all__ = [
     "expose",
     "find_experiment",
     "judge",
+    "plan",
     "run_experiment",
     "simulate",
     "table_of",

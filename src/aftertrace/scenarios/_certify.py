@@ -93,8 +93,10 @@ def compare(simulation: Simulation, task: _Task) -> list[Gap]:
     streams = streams_of(simulation, unit, versions)
     compared = pair_to_compare(trainer)
     assert compared is not None  # `certify` has asked
-    fast = None if compared[0] is None else compared[0].fit(training, keep, streams=streams)
-    reference = compared[1].fit(training, keep, streams=streams)
+    shortened, slow = compared
+    fast = None if shortened is None else shortened.fit(training, keep, streams=streams, device=simulation.device)
+    # on a short schedule both draw their masks on one device; other references know the CPU only
+    reference = slow.fit(training, keep, streams=streams, device="cpu" if fast is None else simulation.device)
     record = answers_of(unit)
     gaps = []
     for row, version in enumerate(versions):
@@ -122,11 +124,15 @@ def pair_to_compare(trainer: Trainer) -> tuple[Trainer | None, Trainer] | None:
     return None, trainer.reference()
 
 
+def n_certified(n_models: int) -> int:
+    """How many of a run's models are trained again."""
+    return min(n_models, max(LEAST, math.ceil(SHARE * n_models)))
+
+
 def _choose(seed: int, units: Mapping[str, Unit]) -> dict[str, tuple[int, ...]]:
     """Which versions of which units: drawn from all models alike. -> address -> versions"""
     models = [(address, version) for address, unit in units.items() for version in range(unit.n_models)]
-    number = min(len(models), max(LEAST, math.ceil(SHARE * len(models))))
-    drawn = rng_for(seed, Stream.CERTIFY).choice(len(models), number, replace=False)
+    drawn = rng_for(seed, Stream.CERTIFY).choice(len(models), n_certified(len(models)), replace=False)
     chosen: dict[str, tuple[int, ...]] = {}
     for each in np.sort(drawn):
         address, version = models[each]

@@ -22,10 +22,11 @@ from aftertrace.scenarios._assess import Assessment, Progress, assess
 from aftertrace.scenarios._certify import certify
 from aftertrace.scenarios._draw import SIDES, Unit, draw_units
 from aftertrace.scenarios._experiment import Experiment, to_toml
+from aftertrace.scenarios._memory import machine_share, within
 from aftertrace.scenarios._simulate import LIBRARIES, Probe, Simulation, library_version, simulate, warm_up
 from aftertrace.scenarios._statements import not_tested, run_notes, threat_model
 from aftertrace.scenarios._verdict import Judgement
-from aftertrace.store import RunFolder
+from aftertrace.store import RunFolder, make_folder
 
 _Finished = tuple[Posteriors, Mapping[str, Any]]
 
@@ -49,12 +50,17 @@ def run_experiment(
     procedure: Procedure | None = None,
     attacks: Sequence[Attack] = (),
     probes: Mapping[str, Probe] | None = None,
+    device: str = "cpu",
+    memory: int | None = None,
+    keep_models: bool = False,
     progress: Progress = lambda stage, done, total: None,
 ) -> Run:
     """Simulate, attack and judge; keep everything in `out` (default: a folder below `runs/` named by content).
 
     Finished units are read, not trained again: run a killed run again to resume it. `procedure` replaces the
-    experiment's model and procedure; `attacks` are added to the experiment's; `probes` measure more.
+    experiment's model and procedure; `attacks` are added to the experiment's; `probes` measure more. Models are
+    trained on `device`. As many units are at work at once as the engine has workers and `memory` bytes hold (default:
+    a quarter of the machine's). `keep_models`: the models of each unit stay too, in `models/`.
     """
     engine = engine or InProcess()
     started = time.monotonic()
@@ -66,12 +72,16 @@ def run_experiment(
         procedure=procedure or experiment.build_procedure(),
         seed=experiment.seed,
         probes=probes or {},
+        device=device,
     )
+    engine = within(engine, simulation, drawn, machine_share() if memory is None else memory, progress)
     identity = _identity(experiment, simulation)
     folder = RunFolder.open(out or default_folder(identity, experiment), identity=identity, force=force)
     folder.write("experiment.toml", to_toml(experiment.as_dict()))
     units = {simulation.address(unit): unit for unit in drawn}
-    finished, damaged = _obtain(simulation, units, folder, engine, progress)
+    if keep_models:
+        _describe_models(simulation, folder)
+    finished, damaged = _obtain(simulation, units, folder, engine, progress, keep_models=keep_models)
     tables = {address: table for address, (table, _) in finished.items()}
     certificate = certify(simulation, units, tables, folder, engine, progress)
     trained = time.monotonic()
@@ -84,9 +94,9 @@ def run_experiment(
     )
     every_attack = (*experiment.build_attacks(), *attacks)
     assessment = assess(shadow, target, every_attack, judgement, engine=engine, progress=progress)
-    counts = _counts(target, [*shadow_facts, *target_facts])
+    counts = counts_of(target, [*shadow_facts, *target_facts])
     training = _training(simulation.procedure, [*shadow_facts, *target_facts], certificate)
-    result = _result(experiment, procedure, data, assessment, counts, training, _overfitting(target_facts))
+    result = result_of(experiment, procedure, data, assessment, counts, training, overfitting_of(target_facts))
     folder.write("scores.parquet", assessment.scores.to_parquet())
     folder.write("result.json", result.to_json())
     seconds = {"training": round(trained - started, 3), "attacks": round(time.monotonic() - trained, 3)}
@@ -94,7 +104,7 @@ def run_experiment(
         "manifest.json",
         {
             **folder.read_manifest(),
-            **circumstances("cpu"),
+            **circumstances(device),
             "seconds": seconds,
             "retrained_because_damaged": damaged,
             "units": list(units),
@@ -103,7 +113,7 @@ def run_experiment(
     return Run(result=result, scores=assessment.scores, folder=folder.path)
 
 
-def _result(
+def result_of(
     experiment: Experiment,
     procedure: Procedure | None,
     data: Dataset,
@@ -166,17 +176,24 @@ def _identity(experiment: Experiment, simulation: Simulation) -> dict[str, Any]:
         "procedure": canonical(simulation.procedure),
         "scenario": scenario,
         "probes": canonical(simulation.probes),
+        "device": simulation.device.partition(":")[0],
     }
 
 
 def _obtain(
-    simulation: Simulation, units: Mapping[str, Unit], folder: RunFolder, engine: Engine, progress: Progress
+    simulation: Simulation,
+    units: Mapping[str, Unit],
+    folder: RunFolder,
+    engine: Engine,
+    progress: Progress,
+    *,
+    keep_models: bool,
 ) -> tuple[dict[str, _Finished], list[str]]:
     """All units by address, read or trained; and the addresses of files that were damaged and trained again."""
     finished: dict[str, _Finished] = {}
     damaged = []
     for address in units:
-        if folder.has_unit(address):
+        if folder.has_unit(address) and (folder.models_file(address).is_file() or not keep_models):
             try:
                 finished[address] = folder.read_unit(address)
             except StoreError as error:
@@ -186,13 +203,31 @@ def _obtain(
     total = sum(unit.n_models for unit in units.values())
     done = sum(units[address].n_models for address in finished)
     progress("models", done, total)
-    for number, (table, facts) in engine.map(simulate, simulation, [units[address] for address in missing]):
+    tasks = [(units[address], folder.models_file(address) if keep_models else None) for address in missing]
+    for number, (table, facts) in engine.map(_work, simulation, tasks):
         address = missing[number]
         folder.write_unit(address, table, facts)
         finished[address] = table, facts
         done += units[address].n_models
         progress("models", done, total)
     return finished, damaged
+
+
+def _work(simulation: Simulation, task: tuple[Unit, Path | None]) -> _Finished:
+    """One unit, as workers do it."""
+    unit, models = task
+    return simulate(simulation, unit, keep_models=models)
+
+
+def _describe_models(simulation: Simulation, folder: RunFolder) -> None:
+    """What the arrays in `models/` are of."""
+    make_folder(folder.models_path)
+    description = {
+        "procedure": canonical(simulation.procedure),
+        "columns": list(simulation.data.columns),
+        "classes": list(simulation.data.classes),
+    }
+    folder.write_json("models/models.json", description)
 
 
 def _side(units: Sequence[_Finished]) -> tuple[Posteriors, list[Mapping[str, Any]]]:
@@ -204,7 +239,7 @@ def _side(units: Sequence[_Finished]) -> tuple[Posteriors, list[Mapping[str, Any
     return concatenate(tables), [facts for _, facts in units]
 
 
-def _counts(target: Posteriors, facts: Sequence[Mapping[str, Any]]) -> Counts:
+def counts_of(target: Posteriors, facts: Sequence[Mapping[str, Any]]) -> Counts:
     evaluated = target.role[target.use == Use.EVALUATE]
     return Counts(
         originals=len(np.unique(target.original)),
@@ -234,7 +269,7 @@ def _training(
     )
 
 
-def _overfitting(facts: Sequence[Mapping[str, float]]) -> Overfitting:
+def overfitting_of(facts: Sequence[Mapping[str, float]]) -> Overfitting:
     train, test = (np.array([each[name] for each in facts]) for name in ("train_accuracy", "test_accuracy"))
     return Overfitting(train_accuracy=_spread(train), test_accuracy=_spread(test), gap=_spread(train - test))
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,10 +16,12 @@ from aftertrace.data import Dataset
 from aftertrace.posteriors import Posteriors, Role, Use
 from aftertrace.procedures import Procedure
 from aftertrace.scenarios._draw import Unit
+from aftertrace.scenarios._models_file import check_saveable, save_models
 from aftertrace.trainers import Models, Seeding, TrainingData
 
-UNIT_FORMAT = 2
-"""Raised whenever equal specifications would give other posteriors than before. 1: first. 2: own trainers."""
+UNIT_FORMAT = 3
+"""Raised whenever equal specifications would give other posteriors than before. 1: first. 2: own trainers.
+3: the device is part of the address."""
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "numba", "torch")
 """Whose versions may move posteriors."""
@@ -50,12 +53,13 @@ class Probe(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Simulation:
-    """What all units share: the data, how the deployer works, what is measured, and the seed."""
+    """What all units share: the data, how the deployer works, what is measured, the seed, and where models train."""
 
     data: Dataset
     procedure: Procedure
     seed: int
     probes: Mapping[str, Probe] = field(default_factory=dict)
+    device: str = "cpu"
 
     def address(self, unit: Unit) -> str:
         """Digest of everything that determines the unit's posteriors, versions of the libraries included."""
@@ -67,6 +71,7 @@ class Simulation:
                 "seed": self.seed,
                 "probes": self.probes,
                 "unit": unit,
+                "device": self.device.partition(":")[0],
                 "libraries": {name: library_version(name) for name in LIBRARIES},
             }
         )
@@ -84,11 +89,14 @@ def library_version(name: str) -> str:
     return version(name)
 
 
-def simulate(simulation: Simulation, unit: Unit) -> tuple[Posteriors, dict[str, Any]]:
+def simulate(
+    simulation: Simulation, unit: Unit, *, keep_models: Path | None = None
+) -> tuple[Posteriors, dict[str, Any]]:
     """Posteriors of the unit's queries by the original (version 0) and each pair's unlearned model (version 1).
 
     Also facts of the unit: accuracy of the original on its training and on unseen records, and the training's
-    counts. `pair` numbers the unit's pairs, `original` is its index. Nothing of the models is kept.
+    counts. `pair` numbers the unit's pairs, `original` is its index. Nothing of the models is kept, unless a file is
+    named for them: safetensors, where array `a` of version v (0 is the original) is `v/a`.
     """
     data = simulation.data
     training = TrainingData(data.x, data.label, len(data.classes))
@@ -98,14 +106,22 @@ def simulate(simulation: Simulation, unit: Unit) -> tuple[Posteriors, dict[str, 
     kept = np.repeat(original, pairs, axis=0)
     kept[np.arange(pairs), unit.deleted] = False
 
-    learned = simulation.procedure.learn(training, original, streams=streams_of(simulation, unit, range(1)))
+    device = simulation.device
+    learned = simulation.procedure.learn(
+        training, original, streams=streams_of(simulation, unit, range(1)), device=device
+    )
+    if keep_models is not None:
+        check_saveable(learned.models)
     forgotten = simulation.procedure.forget(
         learned,
         training,
         np.zeros(pairs, dtype=np.int64),
         kept,
         streams=streams_of(simulation, unit, range(1, 1 + pairs)),
+        device=device,
     )
+    if keep_models is not None:
+        save_models(keep_models, [learned.models, forgotten.models])
 
     record, pair, member, use = _queries(unit)
     x, label = data.x[record], data.label[record]

@@ -60,6 +60,11 @@ class RunFolder:
         """Where the finished units are."""
         return self.path / "posteriors"
 
+    @property
+    def models_path(self) -> Path:
+        """Where models are, if they are kept."""
+        return self.path / "models"
+
     def read_manifest(self) -> dict[str, Any]:
         """The manifest. Raises `StoreError` if it is absent, damaged or of another format."""
         content = self.read("manifest.json")
@@ -97,6 +102,10 @@ class RunFolder:
     def write_unit(self, address: str, table: Posteriors, facts: Mapping[str, Any]) -> None:
         """Keep a finished unit."""
         write_atomically(self._unit(address), to_parquet(table, facts={**facts, "address": address}))
+
+    def models_file(self, address: str) -> Path:
+        """Where the models of a unit are, if they are kept."""
+        return self.models_path / f"{address}.safetensors"
 
     def has_unit(self, address: str) -> bool:
         """Is there a file of that unit?"""

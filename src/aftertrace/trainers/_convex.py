@@ -4,11 +4,16 @@ All minimise  sum_i w_i loss(x_i' theta, y_i) + 1/2 sum_j d_j theta_j^2  over th
 intercept. Variants of one model start from its solution and share its Hessian H; for each record that left or
 came, H changes by x x' times a curvature [R, R], so that H^-1 is updated by the Woodbury identity. The steps
 contract by how much the curvature elsewhere moves, a few parts in a thousand for a single record.
+
+One solution is found with numpy. Variants are solved in a `Place`: with numpy too, or with torch on a GPU
+(`_convex_torch`); their iteration is written once, in the functions whose names both libraries share.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from types import ModuleType
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +25,7 @@ from aftertrace.trainers._links import Link
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
+Values = Any  # an array of numpy, or a tensor of torch on some device: no type is both
 
 TOLERANCE = 1e-8
 """Gradient test: the Newton step must change no training record's logits by more than this."""
@@ -129,6 +135,12 @@ class Solution:
         """[F + 1, R], nearly zero."""
         return self.problem.slope(self.logits, self.keep, self.penalty, self.theta)
 
+    def local(self, record: Index) -> tuple[Array, Array]:
+        """First and second derivatives of the weighted loss of some records by their logits. -> [U, R], [U, R, R]"""
+        problem, logits, weight = self.problem, self.logits[record], self.problem.weight[record]
+        slope = problem.link.slope(logits, problem.label[record]) * weight[:, None]
+        return slope, problem.link.curvature(logits) * weight[:, None, None]
+
 
 def solve(problem: Problem, keep: NDArray[np.bool_], penalty: Array, start: Array | None = None) -> Solution:
     """Newton's method with a line search on the records `keep` [N]; with many unknowns L-BFGS goes first.
@@ -188,10 +200,104 @@ def _factor(problem: Problem, keep: NDArray[np.bool_], penalty: Array, logits: A
     columns, outputs = np.arange(hessian.shape[0]), np.arange(hessian.shape[1])
     hessian[columns[:, None], outputs, columns[:, None], outputs] += penalty[:, None]
     if problem.n_outputs > 1:
-        # adding one number to all intercepts changes no posterior: this keeps their sum where it is
-        hessian[-1, :, -1, :] += 1.0
+        # adding one number to a column's weights of all outputs changes no posterior: this keeps their sum where it
+        # is, which is 0; a small penalty alone would turn rounding in that direction into long steps
+        hessian[columns, :, columns, :] += 1.0
     size = len(columns) * len(outputs)
     return cho_factor(hessian.reshape(size, size), lower=True, overwrite_a=True, check_finite=False)
+
+
+class Place(Protocol):
+    """Where the variants of a solution are solved, with what they share. Not more than `most_models` at once, nor
+    more than `most_held` numbers in their updates.
+    """
+
+    @property
+    def solution(self) -> Solution: ...
+
+    @property
+    def xp(self) -> ModuleType:
+        """The library of arrays: numpy or torch."""
+        ...
+
+    @property
+    def rows(self) -> Values:
+        """The design [N, F + 1]."""
+        ...
+
+    @property
+    def most_models(self) -> int: ...
+
+    @property
+    def most_held(self) -> int: ...
+
+    def array(self, values: NDArray[Any]) -> Values:
+        """Bring here."""
+        ...
+
+    def host(self, values: Values) -> NDArray[Any]:
+        """The way back of `array`."""
+        ...
+
+    def inverse(self, right: Values) -> Values:
+        """The solution's inverse Hessian times `right` [(F + 1) R, C]."""
+        ...
+
+    def absent(self, keep: NDArray[np.bool_]) -> Values:
+        """What `gradient` takes to know which records [M, N] each model lacks."""
+        ...
+
+    def gradient(self, theta: Values, absent: Values, models: Values) -> Values:
+        """Gradient of the summed loss for some `models` at `theta` [F + 1, R, M]."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class OnHost:
+    """With numpy, on one core."""
+
+    solution: Solution
+
+    @property
+    def xp(self) -> ModuleType:
+        return np
+
+    @property
+    def rows(self) -> Array:
+        return self.solution.problem.design.rows
+
+    @property
+    def most_models(self) -> int:
+        return _CHUNK
+
+    @property
+    def most_held(self) -> int:
+        return _HELD
+
+    def array(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Nothing to do."""
+        return values
+
+    def host(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Nothing to do."""
+        return values
+
+    def inverse(self, right: Array) -> Array:
+        """By the Cholesky factor."""
+        return cho_solve(self.solution.factor, right, check_finite=False)
+
+    def absent(self, keep: NDArray[np.bool_]) -> Pairs:
+        """Pairs: they are few."""
+        return Pairs.where(~keep)
+
+    def gradient(self, theta: Array, absent: Pairs, models: Index) -> Array:
+        """By blocks of records that fit the cache."""
+        return self.solution.problem.gradient(theta, absent.only(models))
+
+
+def on_host(solutions: Sequence[Solution]) -> list[Place]:
+    """A place for the variants of each of an anchor's solutions."""
+    return [OnHost(solution) for solution in solutions]
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,11 +309,12 @@ class Variants:
     stalled: NDArray[np.bool_]
 
 
-def solve_variants(base: Solution, keep: NDArray[np.bool_], penalty: Array) -> Variants:
+def solve_variants(place: Place, keep: NDArray[np.bool_], penalty: Array) -> Variants:
     """Models on the records `keep` [M, N] with `penalty` [M, F + 1], from the solution on nearly the same records.
 
     A model that more records left or joined than it has weights is not tried: it gains nothing from a Hessian shared.
     """
+    base = place.solution
     found = Variants(
         np.repeat(base.theta[None], len(keep), axis=0), np.full(len(keep), np.inf), np.ones(len(keep), dtype=bool)
     )
@@ -216,77 +323,80 @@ def solve_variants(base: Solution, keep: NDArray[np.bool_], penalty: Array) -> V
     order = order[changed[order] <= max(_FEW, base.theta.shape[0])]
     start = 0
     while start < len(order):
-        rows = order[start : start + _CHUNK]
+        rows = order[start : start + place.most_models]
         # the update of one model holds (F + 1) R numbers for each of its changed records and outputs
         held = base.theta.size * base.problem.n_outputs * np.maximum(changed[rows], 1)
-        rows = rows[: max(1, int((held * np.arange(1, len(rows) + 1) <= _HELD).sum()))]
-        part = _solve_chunk(base, keep[rows], penalty[rows])
+        rows = rows[: max(1, int((held * np.arange(1, len(rows) + 1) <= place.most_held).sum()))]
+        part = _solve_chunk(place, keep[rows], penalty[rows])
         found.theta[rows], found.step[rows], found.stalled[rows] = part.theta, part.step, part.stalled
         start += len(rows)
     return found
 
 
-def _solve_chunk(base: Solution, keep: NDArray[np.bool_], penalty: Array) -> Variants:
+def _solve_chunk(place: Place, keep: NDArray[np.bool_], penalty: Array) -> Variants:
     """L-BFGS whose first inverse Hessian is the updated one, without a line search: the start is near."""
-    update = _Woodbury.of(base, keep)
-    absent = Pairs.where(~keep)
-    start = base.theta[:, :, None]
-    d = penalty.T[:, None, :]
+    base, xp, array = place.solution, place.xp, place.array
+    update, absent = _Woodbury.of(place, keep), place.absent(keep)
+    start, d = array(base.theta)[:, :, None], array(penalty.T)[:, None, :]
     # at the base's solution the gradient is known without a pass over the records
-    gradient = base.gradient[:, :, None] + update.gradient + (d - base.penalty[:, None, None]) * start
-    theta = np.repeat(start, len(keep), axis=2)
-    active, best = np.arange(len(keep)), np.full(len(keep), np.inf)
-    stalled = np.zeros(len(keep), dtype=bool)
-    memory = _Memory(len(keep))
+    gradient = array(base.gradient)[:, :, None] + update.gradient + (d - array(base.penalty)[:, None, None]) * start
+    theta = start + xp.zeros_like(gradient)
+    active, best = array(np.arange(len(keep))), array(np.full(len(keep), np.inf))
+    stalled = array(np.zeros(len(keep), dtype=bool))
+    memory = _Memory(xp)
     for _ in range(_MOST_SHARED_STEPS):
         step = memory.solve(gradient, partial(update.solve, models=active))
-        decrement = np.einsum("frm,frm->m", gradient, step)
-        size = update.reach * np.sqrt(np.maximum(decrement, 0.0))
+        decrement = xp.einsum("frm,frm->m", gradient, step)
+        size = update.reach * xp.sqrt(decrement.clip(0.0))
         lost = ~(decrement >= 0) | ~(size <= _DIVERGED * best[active])
         done = (size <= TOLERANCE) & ~lost
-        best[active] = np.fmin(size, best[active])
+        best[active] = xp.fmin(size, best[active])
         theta[:, :, active[~lost]] -= step[:, :, ~lost]
         stalled[active[lost]] = True
-        on = ~(done | lost)
+        on = xp.where(~(done | lost))[0]
         active = active[on]
         if not len(active):
             break
         now = theta[:, :, active]
-        before, gradient = gradient[:, :, on], base.problem.gradient(now, absent.only(active)) + d[:, :, active] * now
+        before, gradient = gradient[:, :, on], place.gradient(now, absent, active) + d[:, :, active] * now
         memory.add(-step[:, :, on], gradient - before, on)
     stalled[active] = True
-    return Variants(np.ascontiguousarray(theta.transpose(2, 0, 1)), best, stalled)
+    return Variants(place.host(xp.moveaxis(theta, 2, 0)), place.host(best), place.host(stalled))
 
 
 class _Memory:
     """The two-loop recursion of L-BFGS for many models at once (Nocedal and Wright, algorithm 7.4)."""
 
-    def __init__(self, n_models: int) -> None:
-        self._steps: list[Array] = []
-        self._changes: list[Array] = []
-        self._inner: list[Array] = []
+    def __init__(self, xp: ModuleType) -> None:
+        self._xp = xp
+        self._steps: list[Values] = []
+        self._changes: list[Values] = []
+        self._inner: list[Values] = []
 
-    def add(self, step: Array, change: Array, on: NDArray[np.bool_]) -> None:
+    def add(self, step: Values, change: Values, on: Values) -> None:
         """The last step and the change of the gradient over it [F + 1, R, M], of the models that go `on`."""
         for past in (self._steps, self._changes):
             past[:] = [each[:, :, on] for each in past]
         self._inner = [each[on] for each in self._inner]
         self._steps.append(step)
         self._changes.append(change)
-        self._inner.append(np.einsum("frm,frm->m", step, change))
+        self._inner.append(self._dot(step, change))
 
-    def solve(self, gradient: Array, first: Callable[[Array], Array]) -> Array:
+    def solve(self, gradient: Values, first: Callable[[Values], Values]) -> Values:
         """The step for `gradient`, where `first` multiplies by the first inverse Hessian."""
         past = list(zip(self._steps, self._changes, self._inner, strict=True))
         direction, weights = gradient, []
         for step, change, inner in reversed(past):
-            weight = np.einsum("frm,frm->m", step, direction) / inner
+            weight = self._dot(step, direction) / inner
             direction = direction - weight * change
             weights.append(weight)
         direction = first(direction)
         for (step, change, inner), weight in zip(past, reversed(weights), strict=True):
-            direction = direction + (weight - np.einsum("frm,frm->m", change, direction) / inner) * step
+            direction = direction + (weight - self._dot(change, direction) / inner) * step
         return direction
+
+    def _dot(self, left: Values, right: Values) -> Values:
+        return self._xp.einsum("frm,frm->m", left, right)
 
 
 @dataclass(frozen=True, eq=False)
@@ -299,60 +409,64 @@ class _Woodbury:
     largest norm of a changed record in the metric of H^-1: it turns lengths of steps into changes of logits.
     """
 
-    factor: tuple[Array, bool]
-    rows: Array  # [M, U, F + 1]
-    solved: Array  # A: [M, (F + 1) R, U R]
-    middle: Array  # D (I + X A D)^-1: [M, U R, U R]
-    gradient: Array
+    place: Place
+    rows: Values  # [M, U, F + 1]
+    solved: Values  # A', outputs before columns: [M, U R, R (F + 1)]
+    middle: Values  # D (I + X A D)^-1, symmetric: [M, U R, U R]
+    gradient: Values
     reach: float
 
     @classmethod
-    def of(cls, base: Solution, keep: NDArray[np.bool_]) -> "_Woodbury":
-        record, sign, model, place = _changes(base.keep, keep)
-        problem, R = base.problem, base.problem.n_outputs
-        M, U, n_columns = len(keep), int(place.max(initial=-1)) + 1, problem.design.rows.shape[1]
+    def of(cls, place: Place, keep: NDArray[np.bool_]) -> "_Woodbury":
+        base, xp, array = place.solution, place.xp, place.array
+        record, sign = _changes(base.keep, keep)
+        (M, U), (n_columns, R) = record.shape, base.theta.shape
         unique, back = np.unique(record, return_inverse=True)
-        x = problem.design.rows[unique]
-        curvature = problem.link.curvature(base.logits[unique]) * problem.weight[unique, None, None]
-        residual = base.logits[unique][:, :, None].copy()
-        problem.link.residual(residual, problem.label[unique], problem.weight[unique])
+        back, sign = array(back.reshape(M, U)), array(sign)
+        slope, curvature = base.local(unique)
+        signed = sign[:, :, None, None] * array(curvature)[back]  # D: [M, U, R, R]
+        x = place.rows[array(unique)]
+        a = _solved(place, x)
+        rows, each = x[back], a[back]
 
-        right = np.einsum("uf,rs->frus", x, np.eye(R)).reshape(n_columns * R, -1)
-        solved = cho_solve(base.factor, right, overwrite_b=True, check_finite=False).reshape(n_columns * R, -1, R)
-        rows, signed = np.zeros((M, U, n_columns)), np.zeros((M, U, R, R))
-        a = np.zeros((M, n_columns * R, U, R))
-        gradient = np.zeros((M, n_columns, R))
-        rows[model, place] = x[back]
-        signed[model, place] = sign[:, None, None] * curvature[back]
-        a[model, :, place] = solved[:, back].transpose(1, 0, 2)
-        np.add.at(gradient, model, (sign[:, None] * residual[back, :, 0])[:, None, :] * x[back][:, :, None])
+        gradient = xp.einsum("muf,mur->frm", rows, sign[:, :, None] * array(slope)[back])
+        xa = (each.reshape(M, -1, n_columns) @ xp.swapaxes(rows, 1, 2)).reshape(M, U * R, R, U)
+        xa = xp.swapaxes(xa, 2, 3)  # read as its transpose, which it equals
+        xad = xp.einsum("mavr,mvrs->mavs", xa, signed).reshape(M, U * R, U * R)
+        inverse = xp.linalg.inv(array(np.eye(U * R)) + xad).reshape(M, U, R, U * R)
+        middle = xp.einsum("murs,musa->mura", signed, inverse).reshape(M, U * R, U * R)
+        farthest = xp.einsum("urrf,uf->ur", a, x).max()
+        reach = max(1.0, float(xp.sqrt(farthest)))
+        return cls(place, rows, each.reshape(M, U * R, -1), middle, gradient, reach)
 
-        blocks, each = np.zeros((M, U, R, U, R)), np.arange(U)
-        blocks[:, each, :, each] = signed.transpose(1, 0, 2, 3)
-        d = blocks.reshape(M, U * R, U * R)
-        xa = np.einsum("muf,mfrvs->murvs", rows, a.reshape(M, n_columns, R, U, R), optimize=True)
-        inner = np.eye(U * R) + xa.reshape(M, U * R, U * R) @ d
-        middle = d @ np.linalg.inv(inner) if U else d
-        farthest = xa.reshape(M, U * R, U * R).diagonal(axis1=1, axis2=2)
-        reach = max(1.0, float(np.sqrt(farthest.max(initial=0.0))))
-        return cls(base.factor, rows, a.reshape(M, n_columns * R, U * R), middle, gradient.transpose(1, 2, 0), reach)
-
-    def solve(self, gradient: Array, models: Index) -> Array:
+    def solve(self, gradient: Values, models: Values) -> Values:
         """Newton steps [F + 1, R, M] of some models."""
-        shape = gradient.shape
-        h = cho_solve(self.factor, gradient.reshape(-1, shape[2]), check_finite=False)
-        each = h.reshape(shape)
-        t = np.einsum("muf,frm->mur", self.rows[models], each).reshape(len(models), -1, 1)
-        h -= (self.solved[models] @ (self.middle[models] @ t))[:, :, 0].T
-        return h.reshape(shape)
+        xp, (n_columns, R, M) = self.place.xp, gradient.shape
+        h = self.place.inverse(gradient.reshape(-1, M)).reshape(n_columns, R, M)
+        t = (self.rows[models] @ xp.moveaxis(h, 2, 0)).reshape(M, 1, -1)
+        away = t @ self.middle[models] @ self.solved[models]
+        return h - xp.swapaxes(away.reshape(M, R, n_columns), 0, 2)
 
 
-def _changes(base: NDArray[np.bool_], keep: NDArray[np.bool_]) -> tuple[Index, Array, Index, Index]:
-    """Every change of a record: which, +1 came or -1 left, in which model, and its place there."""
+def _solved(place: Place, x: Values) -> Values:
+    """Columns of H^-1 X' for the records `x` [U, F + 1], one for each output. -> [U, R, R, F + 1]"""
+    xp, (n_columns, R) = place.xp, place.solution.theta.shape
+    right = xp.einsum("uf,rs->frus", x, place.array(np.eye(R))).reshape(n_columns * R, -1)
+    return xp.moveaxis(place.inverse(right).reshape(n_columns, R, -1, R), (2, 3, 1, 0), (0, 1, 2, 3))
+
+
+def _changes(base: NDArray[np.bool_], keep: NDArray[np.bool_]) -> tuple[Index, Array]:
+    """The records that changed for each model, and whether they came (+1) or left (-1). -> [M, U], [M, U]
+
+    Models with fewer changes repeat some record with sign 0.
+    """
     model, record = np.nonzero(keep != base)
-    sign = np.where(keep[model, record], 1.0, -1.0)
-    first = np.searchsorted(model, np.arange(len(keep)))
-    return record, sign, model, np.arange(len(model)) - first[model]
+    place = np.arange(len(model)) - np.searchsorted(model, np.arange(len(keep)))[model]
+    shape = (len(keep), int(place.max(initial=0)) + 1)
+    records, sign = np.full(shape, record[0] if len(record) else 0), np.zeros(shape)
+    records[model, place] = record
+    sign[model, place] = np.where(keep[model, record], 1.0, -1.0)
+    return records, sign
 
 
-__all__ = ["LinAlgError", "Problem", "Solution", "Variants", "solve", "solve_variants"]
+__all__ = ["LinAlgError", "Place", "Problem", "Solution", "Variants", "on_host", "solve", "solve_variants"]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aftertrace.errors import TrainingError, UnsupportedError
-from aftertrace.trainers._protocol import Base, Promise, Seeding, TrainingData
+from aftertrace.trainers._protocol import Base, Promise, Seeding, Size, TrainingData
 
 if TYPE_CHECKING:
     from aftertrace.trainers._grow import Desk, Forest, Records, Rule
@@ -71,6 +71,10 @@ class TreeTrainer:
         """Every row grown by itself, from its own records."""
         return GrownAlone(self)
 
+    def working_bytes(self, size: Size) -> int:
+        """About the most that training and its trees hold."""
+        return _working_bytes(self, 1, size, shares=False)
+
     def fit(
         self,
         data: TrainingData,
@@ -124,6 +128,10 @@ class ForestTrainer:
     def reference(self) -> "GrownAlone":
         """Every row grown by itself, from its own records."""
         return GrownAlone(self)
+
+    def working_bytes(self, size: Size) -> int:
+        """About the most that training and its trees hold."""
+        return _working_bytes(self, self.n_estimators, size, shares=self.coupled)
 
     def fit(
         self,
@@ -220,6 +228,19 @@ class ForestModels:
             values[rows] = answer(forest.split, forest.share, self.root, np.ascontiguousarray(x[rows]), model[rows])
         with np.errstate(divide="ignore"):
             return np.log(values)
+
+
+def _working_bytes(shape: _Shape, n_trees: int, size: Size, *, shares: bool) -> int:
+    """Nodes with room to grow, and the tables of one tree at work.
+
+    Measured where labels are noise, and trees largest: a leaf for each `2 * min_samples_leaf + 2` records, and of the
+    nodes of a tree about an eighth (best first: two thirds) that one deletion changes.
+    """
+    leaves = 1 + min(shape.max_leaf_nodes or size.records, size.records // (2 * shape.min_samples_leaf + 2))
+    changed = 1.0 if not shares else 0.7 if shape.max_leaf_nodes else 0.15
+    nodes = 2 * leaves * n_trees * (1 + changed * (size.models - 1))
+    tables = size.records * (16 * size.features + 64) + 2**25
+    return int(2 * nodes * (20 + 8 * size.classes)) + 4 * n_trees * size.models + tables
 
 
 def _check_shape(shape: _Shape) -> None:

@@ -1,18 +1,20 @@
 """Logistic regression with an L2 penalty, solved to the optimum for all variants of an original together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aftertrace.errors import TrainingError, UnsupportedError
+from aftertrace.errors import TrainingError
+from aftertrace.trainers._device import check_device
 from aftertrace.trainers._protocol import Base, Promise, Seeding, TrainingData
 from aftertrace.trainers._scaling import constant
 
 if TYPE_CHECKING:
-    from aftertrace.trainers._convex import Problem, Solution
+    from aftertrace.trainers._convex import Place, Problem, Solution
     from aftertrace.trainers._design import Frame
     from aftertrace.trainers._sklearn import SklearnTrainer
 
@@ -20,6 +22,8 @@ Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Multiclass = Literal["multinomial", "one-against-rest"]
+Placed = Callable[[Sequence["Solution"]], Sequence["Place"]]
+"""Brings the solutions of an anchor to where its variants are solved."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,24 +81,47 @@ class LogisticTrainer:
         device: str = "cpu",
         base: Base | None = None,
     ) -> "LogisticModels":
-        """One model per row. Raises `TrainingError` for a row with records of one class only."""
-        if device != "cpu":
-            raise UnsupportedError(f"Logistic regression is trained on device 'cpu', got {device!r}.")
-        if len(streams) != len(keep):
-            raise ValueError(f"`streams` must be one per row of `keep`; got {len(streams)} for {len(keep)} rows.")
-        present = _present(data, keep)
-        models = _Collected.empty(len(keep), data)
-        is_pending = np.ones(len(keep), dtype=bool)
-        for anchor, rows in _known_anchors(self, data, keep, present, base):
-            models.add(self, anchor, rows, keep[rows])
-            is_pending[rows] = False
-        while is_pending.any():
-            rows = _alike(keep, present, np.flatnonzero(is_pending))
-            anchor = _solve_anchor(self, data, keep[rows], present[rows[0]])
-            models.add(self, anchor, rows, keep[rows])
-            models.anchors[int(rows[0])] = anchor
-            is_pending[rows] = False
-        return models.finished()
+        """One model per row. On 'cuda', 'cuda:1' and so on, rows are solved from their anchors with torch, in float64.
+
+        Raises `TrainingError` for a row with records of one class only, and `UnsupportedError` for other devices or
+        where torch finds no GPU.
+        """
+        check_device(device, "Logistic regression is")
+        placed: Placed
+        if device == "cpu":
+            from aftertrace.trainers._convex import on_host as placed
+        else:
+            from aftertrace.trainers._convex_torch import on_device
+
+            placed = partial(on_device, device=device)
+        return fit_placed(self, data, keep, streams=streams, base=base, placed=placed)
+
+
+def fit_placed(
+    trainer: LogisticTrainer,
+    data: TrainingData,
+    keep: Mask,
+    *,
+    streams: Sequence[np.random.SeedSequence],
+    base: Base | None,
+    placed: Placed,
+) -> "LogisticModels":
+    """`LogisticTrainer.fit`, with variants solved where `placed` brings them."""
+    if len(streams) != len(keep):
+        raise ValueError(f"`streams` must be one per row of `keep`; got {len(streams)} for {len(keep)} rows.")
+    present = _present(data, keep)
+    models = _Collected.empty(trainer, placed, len(keep), data)
+    is_pending = np.ones(len(keep), dtype=bool)
+    for anchor, rows in _known_anchors(trainer, data, keep, present, base):
+        models.add(anchor, rows, keep[rows])
+        is_pending[rows] = False
+    while is_pending.any():
+        rows = _alike(keep, present, np.flatnonzero(is_pending))
+        anchor = _solve_anchor(trainer, data, keep[rows], present[rows[0]])
+        models.add(anchor, rows, keep[rows])
+        models.anchors[int(rows[0])] = anchor
+        is_pending[rows] = False
+    return models.finished()
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,30 +173,31 @@ class Anchor:
 class _Collected:
     """Models as they come in."""
 
+    trainer: LogisticTrainer
+    placed: Placed
     weights: Array
     present: Mask
     independent: Mask
-    trainer: LogisticTrainer | None = None
     anchors: dict[int, Anchor] = field(default_factory=dict)
     fallbacks: int = 0
     unconverged: int = 0
     step: float = 0.0
 
     @classmethod
-    def empty(cls, n_models: int, data: TrainingData) -> "_Collected":
+    def empty(cls, trainer: LogisticTrainer, placed: Placed, n_models: int, data: TrainingData) -> "_Collected":
         shape = (n_models, data.n_classes, data.x.shape[1] + 1)
-        return cls(np.zeros(shape), np.zeros(shape[:2], dtype=bool), np.zeros(n_models, dtype=bool))
+        flags = np.zeros(shape[:2], dtype=bool), np.zeros(n_models, dtype=bool)
+        return cls(trainer, placed, np.zeros(shape), *flags)
 
-    def add(self, trainer: LogisticTrainer, anchor: Anchor, rows: Index, keep: Mask) -> None:
+    def add(self, anchor: Anchor, rows: Index, keep: Mask) -> None:
         """Solve `rows` from `anchor`."""
-        self.trainer = trainer
         inside = keep[:, anchor.universe]
-        penalty = _penalties(trainer, anchor, inside)
+        penalty = _penalties(self.trainer, anchor, inside)
         classes = np.flatnonzero(anchor.present)
         self.present[rows] = anchor.present
         self.independent[rows] = len(anchor.solutions) > 1
-        for number, solution in enumerate(anchor.solutions):
-            theta, failed = self._solve(solution, inside, penalty)
+        for number, place in enumerate(self.placed(anchor.solutions)):
+            theta, failed = self._solve(place, inside, penalty)
             self.unconverged += failed
             outside = anchor.frame.outward(theta.transpose(0, 2, 1))
             if len(anchor.solutions) > 1:
@@ -179,11 +207,11 @@ class _Collected:
             else:
                 self.weights[rows[:, None], classes] = outside
 
-    def _solve(self, solution: "Solution", keep: Mask, penalty: Array) -> tuple[Array, int]:
+    def _solve(self, place: "Place", keep: Mask, penalty: Array) -> tuple[Array, int]:
         """Weights [M, F + 1, R] in the solution's coordinates, and how many rows did not converge."""
         from aftertrace.trainers._convex import solve, solve_variants
 
-        found = solve_variants(solution, keep, penalty)
+        found, solution = solve_variants(place, keep, penalty), place.solution
         failed = 0
         for row in np.flatnonzero(found.stalled):
             alone = solve(solution.problem, keep[row], penalty[row], solution.theta)
@@ -194,7 +222,6 @@ class _Collected:
         return found.theta, failed
 
     def finished(self) -> LogisticModels:
-        assert self.trainer is not None
         counts = {"models": len(self.weights), "fallbacks": self.fallbacks, "unconverged": self.unconverged}
         worst = {"log_odds_step": self.step}
         return LogisticModels(self.weights, self.present, self.independent, counts, worst, self.trainer, self.anchors)

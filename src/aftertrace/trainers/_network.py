@@ -1,17 +1,18 @@
 """Neural networks: any `torch.nn.Module`, trained anew for every row of `keep`."""
 
 import importlib.util
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aftertrace.errors import TrainingError, UnsupportedError
+from aftertrace.trainers._device import check_device
 from aftertrace.trainers._network_rows import Row, rows_of
-from aftertrace.trainers._protocol import Base, Promise, Seeding, TrainingData
+from aftertrace.trainers._protocol import Base, Promise, Seeding, Size, TrainingData
 
 if TYPE_CHECKING:
     import torch
@@ -187,6 +188,14 @@ class NetworkTrainer:
         """The same specification in float64 with few epochs, where rounding has no time to grow."""
         return replace(self, epochs=epochs, precision="float64")
 
+    def working_bytes(self, size: Size) -> int:
+        """About the most that training on the CPU and its models hold: records, optimiser, activations, weights."""
+        number = 8 if self.precision == "float64" else 4
+        weights = _n_weights(self.network, size.features, size.classes)
+        widest = _n_activations(self.network, size.features)
+        records = size.records * size.features * (8 + 2 * number)
+        return records + number * (weights * (size.models + 8) + 4 * widest * max(self.batch_size, _ROWS_AT_ONCE))
+
     def fit(
         self,
         data: TrainingData,
@@ -276,8 +285,11 @@ class NetworkModels:
         return len(self.states)
 
     def parameters(self, model: int) -> dict[str, NDArray[np.generic]]:
-        """The arrays of one model by torch's names, in the precision of training, for saving."""
-        return dict(self.states[model])
+        """Its arrays by torch's names, in the precision of training; `units.mean`, `units.scale` [F] of its records,
+        and `units.present` [K], the classes that it was trained on.
+        """
+        units = {"mean": self.mean[model], "scale": self.scale[model], "present": self.is_present[model]}
+        return {**self.states[model], **{f"units.{name}": value for name, value in units.items()}}
 
     def log_posteriors(self, x: NDArray[np.float64], model: NDArray[np.int64]) -> NDArray[np.float64]:
         """Log-softmax without dropout, of logits in the precision of the weights. [Q, F], [Q] -> [Q, K]
@@ -315,6 +327,27 @@ def compiles(trainer: NetworkTrainer) -> bool:
     )
 
 
+def _n_weights(network: Network, n_features: int, n_classes: int) -> int:
+    match network:
+        case MLP():
+            widths = (n_features, *network.hidden, n_classes)
+            return sum((a + 3) * b for a, b in pairwise(widths))
+        case CNN():
+            flat = n_features // network.shape[0] * 16  # 64 channels of a quarter of the pixels
+            return 32 * 9 * (network.shape[0] + 64) + 128 * (flat + n_classes)
+    return sum(value.numel() for value in network.build(n_features, n_classes).state_dict().values())
+
+
+def _n_activations(network: Network, n_features: int) -> int:
+    """Of one record in the widest layers."""
+    match network:
+        case MLP():
+            return n_features + sum(network.hidden)
+        case CNN():
+            return n_features // network.shape[0] * (32 + 64)
+    return 64 * n_features  # of an unknown module: as of a convolution
+
+
 def _rows(
     trainer: NetworkTrainer,
     data: TrainingData,
@@ -349,12 +382,6 @@ def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
 
 def _check_device(device: str) -> None:
     """Refuse what cannot train, by name."""
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
-        raise UnsupportedError(f"Networks are trained on device 'cpu' or 'cuda', got {device!r}.")
     if importlib.util.find_spec("torch") is None:
         raise UnsupportedError("Networks need PyTorch, which is not installed: pip install torch.")
-    if device != "cpu":
-        import torch
-
-        if not torch.cuda.is_available():
-            raise UnsupportedError(f"Networks are trained on device 'cpu' here, as torch finds no GPU, got {device!r}.")
+    check_device(device, "Networks are")

@@ -68,6 +68,15 @@ class Base:
     row: NDArray[np.int64]
 
 
+@runtime_checkable
+class Saveable(Protocol):
+    """Models that can be kept as arrays."""
+
+    def parameters(self, model: int) -> Mapping[str, NDArray[np.generic]]:
+        """Everything that one model's answers depend on, by name."""
+        ...
+
+
 class Trainer(Protocol):
     """A way to train classifiers. A specification: frozen, hashable by `aftertrace._hashing.digest`.
 
@@ -113,4 +122,23 @@ class Shortened(Protocol):
 
     def short(self) -> Trainer:
         """The same trainer on that schedule; it must be certified too."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """Of a call of `Trainer.fit`: `records` in a row, `features`, `classes`, and `models`, the rows."""
+
+    records: int
+    features: int
+    classes: int
+    models: int
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A trainer that says how much memory it takes, so that not too many of its calls run at once."""
+
+    def working_bytes(self, size: Size) -> int:
+        """About the most that a call of `fit` and its models hold, beside its arguments."""
         ...

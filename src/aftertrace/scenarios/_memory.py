@@ -1,0 +1,46 @@
+"""How much memory a unit of work takes, and how many may run at once."""
+
+import os
+from collections.abc import Sequence
+
+from aftertrace.engine import Engine
+from aftertrace.procedures import Retrain
+from aftertrace.scenarios._assess import Progress
+from aftertrace.scenarios._draw import Unit
+from aftertrace.scenarios._simulate import Simulation, answers_of
+from aftertrace.trainers import Bounded, NetworkTrainer, Size
+
+_PROCESS = 2**28  # an interpreter with its libraries
+_TORCH = 2**28  # and with torch
+
+
+def machine_share() -> int:
+    """The default of `--memory`: a quarter of the machine's, in bytes."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
+
+
+def process_bytes(simulation: Simulation, unit: Unit) -> int | None:
+    """About the most that a process holds that works on a unit; None where the trainer does not say."""
+    procedure = simulation.procedure
+    if not (isinstance(procedure, Retrain) and isinstance(procedure.trainer, Bounded)):
+        return None
+    data, queries = simulation.data, len(answers_of(unit))
+    size = Size(records=len(unit.train), features=data.x.shape[1], classes=len(data.classes), models=unit.n_models)
+    masks = 4 * unit.n_models * len(data)  # `keep`, and what is cut out of it
+    answers = 8 * (queries + len(unit.train) + len(unit.test)) * (data.x.shape[1] + 8 * len(data.classes))
+    process = _PROCESS + (_TORCH if isinstance(procedure.trainer, NetworkTrainer) else 0)
+    return process + procedure.trainer.working_bytes(size) + masks + answers
+
+
+def within(engine: Engine, simulation: Simulation, units: Sequence[Unit], memory: int, progress: Progress) -> Engine:
+    """The engine with no more tasks at once than fit into `memory` bytes; at least one."""
+    needed = [process_bytes(simulation, unit) for unit in units]
+    most = max((each for each in needed if each is not None), default=0)
+    if most > memory:
+        progress(
+            f"note: a unit of work takes about {most / 2**30:.1f} GiB and --memory is {memory / 2**30:.1f} GiB; units "
+            f"run one at a time. Fewer pairs make units smaller.",
+            0,
+            0,
+        )
+    return engine.limited(max(1, memory // most)) if most else engine

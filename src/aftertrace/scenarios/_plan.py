@@ -1,0 +1,242 @@
+"""What an experiment will take, from its sizes and a short trial."""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aftertrace.data import load
+from aftertrace.engine import Engine
+from aftertrace.posteriors import Posteriors, concatenate, to_parquet
+from aftertrace.procedures import Retrain
+from aftertrace.results import Result, Scores
+from aftertrace.scenarios._assess import Assessment, Progress, assess
+from aftertrace.scenarios._certify import compare, n_certified, pair_to_compare
+from aftertrace.scenarios._draw import SIDES, Unit, draw_units
+from aftertrace.scenarios._experiment import Experiment
+from aftertrace.scenarios._memory import machine_share, process_bytes, within
+from aftertrace.scenarios._run import counts_of, overfitting_of, result_of
+from aftertrace.scenarios._simulate import Simulation, answers_of, simulate, warm_up
+from aftertrace.scenarios._verdict import Judgement
+
+LONG_ENOUGH = 1.0
+"""Seconds from which a trial is a measurement."""
+_GROWTH = 3  # how much larger the next trial is
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Sizes of an experiment, and estimated `seconds` by stage on this machine.
+
+    `process_bytes`: of each worker, None where the trainer does not say; `disk_bytes`: of posteriors and scores.
+    """
+
+    models: int
+    units: int
+    queries: int
+    certified: int
+    at_once: int
+    process_bytes: int | None
+    disk_bytes: int
+    seconds: Mapping[str, float]
+
+    @property
+    def total_seconds(self) -> float:
+        return sum(self.seconds.values())
+
+    def __str__(self) -> str:
+        again = f", {self.certified} of them a second time for the certificate" if self.certified else ""
+        workers = "one worker" if self.at_once == 1 else f"each of {self.at_once} workers"
+        memory = "not known for this model" if self.process_bytes is None else f"about {_size(self.process_bytes)}"
+        stages = ", ".join(f"{stage} {_span(seconds)}" for stage, seconds in self.seconds.items())
+        return "\n".join(
+            [
+                f"Models:  {self.models} in {self.units} units of work{again}",
+                f"Queries: {self.queries} to two versions each",
+                f"Memory:  {memory} for {workers}",
+                f"Disk:    about {_size(self.disk_bytes)} of posteriors and scores",
+                f"Time:    about {_span(self.total_seconds)} on this machine ({stages})",
+            ]
+        )
+
+
+def plan(
+    experiment: Experiment,
+    *,
+    data_dir: Path | None,
+    engine: Engine,
+    memory: int | None = None,
+    device: str = "cpu",
+    progress: Progress = lambda stage, done, total: None,
+) -> tuple[Plan, Result, Scores]:
+    """Estimate what `run_experiment` would take; also what a trial of it found, to try the report with.
+
+    Units, the certificate's models and attacks are tried through the same engine, as many at once as in the run, on few
+    deletions and few originals, and grown until a trial takes a second; the rest is linear in the numbers of
+    deletions and queries. What the first trial takes longer than the next of its size is counted once, as start.
+    """
+    seconds = {"start": time.process_time()}  # so far: imports
+    began = time.perf_counter()
+    engine.prepare(warm_up)
+    data = load(experiment.data, data_dir=data_dir)
+    units = draw_units(experiment.scenario, n_records=len(data), seed=experiment.seed)
+    simulation = Simulation(data=data, procedure=experiment.build_procedure(), seed=experiment.seed, device=device)
+    limited = within(engine, simulation, units, machine_share() if memory is None else memory, progress)
+    trial = _Trial(simulation, limited, progress)
+    at_once = limited.at_once
+    seconds["start"] += time.perf_counter() - began
+
+    sides = {side: [unit for unit in units if unit.side == side] for side in SIDES}
+    seconds["start"] += trial.first_seconds(sides["target"][0])
+    seconds["training"] = sum(max(1.0, len(own) / at_once) * trial.unit_seconds(own[0]) for own in sides.values())
+    models, certified = sum(unit.n_models for unit in units), 0
+    procedure = simulation.procedure
+    if isinstance(procedure, Retrain) and pair_to_compare(procedure.trainer) is not None:
+        certified = n_certified(models)
+        seconds["certificate"] = max(1.0, certified / at_once) * trial.certificate_seconds(sides["target"][0])
+    queries = {side: sum(len(answers_of(unit)) for unit in own) for side, own in sides.items()}
+    seconds["attacks"], assessment = trial.attack_seconds(experiment, {s: len(own) for s, own in sides.items()})
+    made = Plan(
+        models=models,
+        units=len(units),
+        queries=sum(queries.values()),
+        certified=certified,
+        at_once=at_once,
+        process_bytes=max((process_bytes(simulation, unit) or 0 for unit in units), default=0) or None,
+        disk_bytes=trial.disk_bytes(units, assessment, queries),
+        seconds=seconds,
+    )
+    counts, overfitting = counts_of(trial.target, trial.facts), overfitting_of(trial.facts)
+    result = result_of(experiment, None, data, assessment, counts, None, overfitting)
+    return made, result, assessment.scores
+
+
+class _Trial:
+    """Small pieces of an experiment, timed."""
+
+    def __init__(self, simulation: Simulation, engine: Engine, progress: Progress) -> None:
+        self.simulation, self.engine, self.at_once, self.progress = simulation, engine, engine.at_once, progress
+        self.table: dict[str, Posteriors] = {}  # of the last unit tried, by side
+        self.facts: list[Mapping[str, Any]] = []
+
+    @property
+    def target(self) -> Posteriors:
+        return self.table["target"]
+
+    def first_seconds(self, unit: Unit) -> float:
+        """What the first work takes longer than the second: workers start, libraries are read."""
+        first, second = (self._units(_shorter(unit, 1)) for _ in range(2))
+        return max(0.0, first - second)
+
+    def unit_seconds(self, unit: Unit) -> float:
+        """Of `at_once` units side by side."""
+        pairs = len(unit.deleted)
+        return _extrapolated(lambda n: self._units(_shorter(unit, n)), pairs)
+
+    def _units(self, unit: Unit) -> float:
+        began = time.perf_counter()
+        for _, (table, facts) in self.engine.map(simulate, self.simulation, [unit] * self.at_once):
+            self.table[unit.side] = table
+            self.facts = [facts]
+        return time.perf_counter() - began
+
+    def certificate_seconds(self, unit: Unit) -> float:
+        """Of one version by the reference, `at_once` side by side."""
+        unit = _shorter(unit, max(1, self.target.pair.max() + 1))
+        task = unit, (1,), self.target.log_values, self.target.pair
+        spent = []
+        for _ in range(2):  # the first one reads what the reference needs
+            began = time.perf_counter()
+            for _ in self.engine.map(compare, self.simulation, [task] * self.at_once):
+                pass
+            spent.append(time.perf_counter() - began)
+        return min(spent)
+
+    def attack_seconds(self, experiment: Experiment, originals: Mapping[str, int]) -> tuple[float, Assessment]:
+        """Of all attacks, and what they found on copies of the trial's units."""
+        verdict = experiment.verdict
+        judgement = Judgement(
+            attack=verdict.attack, limit=verdict.limit, confidence=verdict.confidence, seed=experiment.seed
+        )
+        pairs = {"shadow": experiment.scenario.shadow.pairs, "target": experiment.scenario.target.pairs}
+        found: list[Assessment] = []
+
+        def tried(n: int) -> float:
+            tables = {
+                side: _copies(self.table[side], max(2, math.ceil(n / 100 * originals[side])), pairs[side])
+                for side in SIDES
+            }
+            began = time.perf_counter()
+            found[:] = [
+                assess(
+                    tables["shadow"], tables["target"], experiment.build_attacks(), judgement,
+                    engine=self.engine, progress=lambda stage, done, total: None,
+                )
+            ]  # fmt: skip
+            return time.perf_counter() - began
+
+        first = tried(5)
+        spent = first - tried(5) + _extrapolated(tried, 100, start=5)
+        return max(spent, first), found[0]
+
+    def disk_bytes(self, units: Sequence[Unit], assessment: Assessment, queries: Mapping[str, int]) -> int:
+        """Of all posteriors and scores, as the trial's are compressed."""
+        per_query = len(to_parquet(self.target, facts={})) / len(self.target)
+        scores = len(assessment.scores.to_parquet()) / len(assessment.scores.record)
+        return int(sum(queries.values()) * per_query + queries["target"] * scores)
+
+
+def _size(n_bytes: float) -> str:
+    for unit in ("KiB", "MiB", "GiB"):
+        n_bytes /= 1024
+        if n_bytes < 1000:
+            break
+    return f"{n_bytes:.3g} {unit}"
+
+
+def _span(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _extrapolated(seconds_of: Callable[[int], float], full: int, *, start: int = 1) -> float:
+    """Seconds at size `full`, from trials that grow until one takes long enough; a line through the last two."""
+    size, spent = start, seconds_of(start)
+    before = None
+    while size < full and spent < LONG_ENOUGH:
+        before = size, spent
+        size = min(full, _GROWTH * size)
+        spent = seconds_of(size)
+    if size == full:
+        return spent
+    if before is None:
+        before, size = (size, spent), min(full, _GROWTH * size)
+        spent = seconds_of(size)
+    slope = max(0.0, (spent - before[1]) / (size - before[0]))
+    return spent + slope * (full - size)
+
+
+def _shorter(unit: Unit, pairs: int) -> Unit:
+    """A unit with its first `pairs` deletions."""
+    return replace(
+        unit,
+        deleted=unit.deleted[:pairs],
+        unseen=unit.unseen[:pairs],
+        held_out=unit.held_out[:pairs],
+        retained=unit.retained[:pairs],
+    )
+
+
+def _copies(table: Posteriors, originals: int, pairs: int) -> Posteriors:
+    """A side of that many originals with `pairs` deletions each, from one unit over and over."""
+    own = int(table.pair.max()) + 1
+    parts = [
+        replace(table, pair=table.pair + own * copy, original=np.full(len(table), copy * own // pairs))
+        for copy in range(math.ceil(originals * pairs / own))
+    ]
+    return concatenate(parts)
