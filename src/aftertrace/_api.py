@@ -196,6 +196,7 @@ def exposure(
     out: Path | str | None = None,
     data_dir: Path | str | None = None,
     jobs: int = 1,
+    memory: int | None = None,
     force: bool = False,
     progress: Any = lambda stage, done, total: None,
 ) -> ExposureAudit:
@@ -223,6 +224,7 @@ def exposure(
         seed=seed,
         folder=folder,
         engine=choose(jobs),
+        memory=memory,
         progress=progress,
     )
     result = ExposureResult.of(

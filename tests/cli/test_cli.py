@@ -369,3 +369,37 @@ def test_exposure_says_what_is_wrong(words, message, tmp_path, monkeypatch):
     assert done.exit_code == ExitCode.WRONG_USE
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_plan_says_what_a_run_would_take(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = invoke("plan", "demo", *SMALL, "--memory", "2GiB")
+    assert done.exit_code == ExitCode.OK, done.output
+    assert "Models:  48 in 12 units of work" in done.stdout
+    assert "on this machine (start" in done.stdout
+    assert "report" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+    assert invoke("plan", "dem").exit_code == ExitCode.WRONG_USE
+
+
+@pytest.mark.parametrize("text", ["0", "4 apples", "12KB", "-1GiB", ""])
+def test_sizes_that_are_none(text):
+    done = invoke("plan", "demo", f"--memory={text}")
+    assert done.exit_code == ExitCode.WRONG_USE
+    assert "--memory must be a size of at least 1MiB, such as 8GiB or 500MB" in done.stderr
+
+
+def test_sizes():
+    from aftertrace.cli._app import _bytes
+
+    assert [_bytes(text) for text in ("8GiB", "8g", "500MB", "1.5 GiB")] == [2**33, 2**33, 5 * 10**8, 3 * 2**29]
+    assert _bytes(None) is None
+
+
+def test_kept_models_and_a_device_that_is_not_there(tmp_path):
+    done = invoke("run", "demo", *SMALL, "--keep-models", "--no-report", "--out", tmp_path / "run")
+    assert done.exit_code == ExitCode.OK, done.output
+    assert len(list((tmp_path / "run" / "models").glob("*.safetensors"))) == 12
+    other = invoke("run", "demo", *SMALL, "--device", "cuda", "--out", tmp_path / "other")
+    assert other.exit_code == ExitCode.WRONG_USE
+    assert "Trees and forests are trained on device 'cpu', got 'cuda'" in other.stderr

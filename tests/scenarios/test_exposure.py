@@ -116,7 +116,7 @@ def test_a_leak_is_found():
 def test_parts_workers_and_resuming_change_nothing(wine, tmp_path, monkeypatch):
     trainer = Model(name="tree").trainer()
     whole, certificate = expose(wine, trainer, unseen=9)
-    monkeypatch.setattr(module, "CHUNK", 40)
+    monkeypatch.setattr(module, "_MOST", 40)
     folder = RunFolder.open(tmp_path / "run", identity={"a": 1})
     parts, same = expose(wine, trainer, unseen=9, folder=folder)
     assert equal(whole, parts)
@@ -132,7 +132,7 @@ def test_parts_workers_and_resuming_change_nothing(wine, tmp_path, monkeypatch):
 
 
 def test_workers_change_nothing(wine, monkeypatch):
-    monkeypatch.setattr(module, "CHUNK", 90)
+    monkeypatch.setattr(module, "_MOST", 90)
     one, first = expose(wine, LogisticTrainer(), unseen=9)
     two, second = expose(wine, LogisticTrainer(), unseen=9, engine=Processes(2))
     assert first == second

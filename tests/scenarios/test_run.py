@@ -160,7 +160,7 @@ def test_more_originals_train_only_the_new_ones(tmp_path, monkeypatch):
     run_experiment(experiment(), out=tmp_path / "run")
     trained = []
     monkeypatch.setattr(
-        running, "simulate", lambda context, unit: trained.append(unit.index) or simulate(context, unit)
+        running, "simulate", lambda context, unit, **more: trained.append(unit.index) or simulate(context, unit)
     )
     run_experiment(experiment(scenario__target__originals=8), out=tmp_path / "run")
     assert trained == [6, 7]

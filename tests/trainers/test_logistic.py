@@ -187,7 +187,7 @@ def test_starting_from_the_original_trains_it_once_and_changes_nothing(monkeypat
 
 
 def test_stalled_rows_are_solved_alone(monkeypatch):
-    monkeypatch.setattr("aftertrace.trainers._convex._MOST_SHARED_STEPS", 1)
+    monkeypatch.setattr("aftertrace.trainers._convex_variants._MOST_SHARED_STEPS", 1)
     data = table(6)
     models = compare(LogisticTrainer(), data, leave_one_out(150, np.arange(5)))
     assert models.counts["fallbacks"] >= 5
@@ -195,7 +195,7 @@ def test_stalled_rows_are_solved_alone(monkeypatch):
 
 def test_an_unsolved_row_is_counted(monkeypatch):
     monkeypatch.setattr("aftertrace.trainers._convex._MOST_STEPS", 1)
-    monkeypatch.setattr("aftertrace.trainers._convex._MOST_SHARED_STEPS", 1)
+    monkeypatch.setattr("aftertrace.trainers._convex_variants._MOST_SHARED_STEPS", 1)
     models = LogisticTrainer().fit(table(6), leave_one_out(150, np.arange(5)), streams=streams(6))
     assert models.counts["unconverged"] == 6
     assert models.worst["log_odds_step"] > TOLERANCE

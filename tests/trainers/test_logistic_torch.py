@@ -162,7 +162,7 @@ def test_starting_from_the_original(trainer):
 
 
 def test_stalled_rows_are_solved_alone(trainer, monkeypatch):
-    monkeypatch.setattr("aftertrace.trainers._convex._MOST_SHARED_STEPS", 1)
+    monkeypatch.setattr("aftertrace.trainers._convex_variants._MOST_SHARED_STEPS", 1)
     models = compare(trainer, table(3, seed=6), without(150, np.arange(5)))
     assert models.counts["fallbacks"] >= 5
     assert models.counts["unconverged"] == 0

@@ -169,6 +169,7 @@ def exposure(
     seed: Annotated[int, typer.Option(min=0, help="Draws the records, and what is random in training.")] = 0,
     out: Annotated[Path | None, typer.Option(help="The folder [runs/exposure-<data>-<model>-<digest>].")] = None,
     jobs: Jobs = DEFAULT_JOBS,
+    memory: Memory = None,
     force: Force = False,
     data_dir: DataDir = None,
 ) -> ExitCode:
@@ -190,6 +191,7 @@ def exposure(
             out=out,
             data_dir=data_dir,
             jobs=jobs,
+            memory=_bytes(memory),
             force=force,
             progress=progress,
         )

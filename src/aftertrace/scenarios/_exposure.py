@@ -1,7 +1,7 @@
 """Exposure: for every record of a training set, how strongly its deletion alone would show."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,12 @@ from aftertrace.posteriors import phi
 from aftertrace.results import Certificate, Exposure
 from aftertrace.scenarios._assess import Progress
 from aftertrace.scenarios._certify import Gap, judge_gaps, pair_to_compare
+from aftertrace.scenarios._memory import training_bytes, within
 from aftertrace.store import RunFolder
-from aftertrace.trainers import Trainer, TrainingData
+from aftertrace.trainers import Bounded, Size, Trainer, TrainingData
 
-CHUNK = 2048  # deletions that are trained together
+_MOST = 2048  # deletions that are trained together, if they fit
+_HELD = 2**30  # bytes for them
 CHECKED = 10  # deletions that the reference trains again
 _ASKED_AT_ONCE = 2**21  # values of queries in memory
 
@@ -43,14 +45,16 @@ def expose(
     seed: int = 0,
     folder: RunFolder | None = None,
     engine: Engine | None = None,
+    memory: int | None = None,
     progress: Progress = lambda stage, done, total: None,
 ) -> tuple[Exposure, Certificate | None]:
     """Delete every training record in turn, and see how far it moves beside `unseen` records moved by that deletion.
 
     `records` train the model (all but the unseen ones by default), drawn with the unseen ones by `seed`. All models
     draw from the same stream. A record's p-value is conformal: if the update did not depend on which of the record and
-    the unseen ones was deleted, it would be at most a in at most a share a of cases. Finished parts are kept in
-    `folder`, and a killed exposure goes on there.
+    the unseen ones was deleted, it would be at most a in at most a share a of cases. As many parts are at work at once
+    as the engine has workers and `memory` bytes hold; finished ones are kept in `folder`, and a killed exposure goes on
+    there.
 
     The certificate is of `CHECKED` deletions drawn at random, trained again by the trainer's reference; None where the
     trainer has none. Raises `ExperimentError` for sizes that do not fit, and `TrainingError` where the reference
@@ -73,13 +77,16 @@ def expose(
         unseen_label=data.label[others],
         seed=seed,
     )
-    parts = [np.arange(start, min(start + CHUNK, n)) for start in range(0, n, CHUNK)]
+    size = Size(records=n, features=data.x.shape[1], classes=len(data.classes), models=1)
+    size = replace(size, models=min(n, together(trainer, size)))
+    parts = [np.arange(start, min(start + size.models, n)) for start in range(0, n, size.models)]
+    engine = within(engine or InProcess(), [training_bytes(trainer, size)], memory, progress)
     of = digest({"data": data.fingerprint, "trainer": trainer, "seed": seed, "records": n, "unseen": unseen})
     found = {number: part for number in range(len(parts)) if (part := _kept(folder, of, number)) is not None}
     missing = [number for number in range(len(parts)) if number not in found]
     done = sum(len(parts[number]) for number in found)
     progress("deletions", done, n)
-    for place, answer in (engine or InProcess()).map(_delete, context, [parts[number] for number in missing]):
+    for place, answer in engine.map(_delete, context, [parts[number] for number in missing]):
         found[missing[place]] = answer
         if folder is not None:
             _keep(folder, of, missing[place], answer)
@@ -95,7 +102,18 @@ def expose(
         rank=rank.astype(np.int64),
         unseen=unseen,
     )
-    return rows, _certify(context, rows, engine or InProcess(), progress)
+    return rows, _certify(context, rows, engine, progress)
+
+
+def together(trainer: Trainer, size: Size) -> int:
+    """How many deletions are trained in a call: 2 048, or fewer where those would take more than a GiB.
+
+    A property of the exposure, not of the machine: parts are kept by number.
+    """
+    most = _MOST
+    while isinstance(trainer, Bounded) and most > 1 and trainer.working_bytes(replace(size, models=most)) > _HELD:
+        most //= 2
+    return most
 
 
 def _certify(context: _Context, rows: Exposure, engine: Engine, progress: Progress) -> Certificate | None:

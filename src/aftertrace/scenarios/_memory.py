@@ -8,7 +8,7 @@ from aftertrace.procedures import Retrain
 from aftertrace.scenarios._assess import Progress
 from aftertrace.scenarios._draw import Unit
 from aftertrace.scenarios._simulate import Simulation, answers_of
-from aftertrace.trainers import Bounded, NetworkTrainer, Size
+from aftertrace.trainers import Bounded, NetworkTrainer, Size, Trainer
 
 _PROCESS = 2**28  # an interpreter with its libraries
 _TORCH = 2**28  # and with torch
@@ -22,24 +22,34 @@ def machine_share() -> int:
 def process_bytes(simulation: Simulation, unit: Unit) -> int | None:
     """About the most that a process holds that works on a unit; None where the trainer does not say."""
     procedure = simulation.procedure
-    if not (isinstance(procedure, Retrain) and isinstance(procedure.trainer, Bounded)):
+    if not isinstance(procedure, Retrain):
         return None
     data, queries = simulation.data, len(answers_of(unit))
     size = Size(records=len(unit.train), features=data.x.shape[1], classes=len(data.classes), models=unit.n_models)
     masks = 4 * unit.n_models * len(data)  # `keep`, and what is cut out of it
     answers = 8 * (queries + len(unit.train) + len(unit.test)) * (data.x.shape[1] + 8 * len(data.classes))
-    process = _PROCESS + (_TORCH if isinstance(procedure.trainer, NetworkTrainer) else 0)
-    return process + procedure.trainer.working_bytes(size) + masks + answers
+    training = training_bytes(procedure.trainer, size)
+    return None if training is None else training + masks + answers
 
 
-def within(engine: Engine, simulation: Simulation, units: Sequence[Unit], memory: int, progress: Progress) -> Engine:
-    """The engine with no more tasks at once than fit into `memory` bytes; at least one."""
-    needed = [process_bytes(simulation, unit) for unit in units]
+def training_bytes(trainer: Trainer, size: Size) -> int | None:
+    """About the most that a process holds that trains models; None where the trainer does not say."""
+    if not isinstance(trainer, Bounded):
+        return None
+    return _PROCESS + (_TORCH if isinstance(trainer, NetworkTrainer) else 0) + trainer.working_bytes(size)
+
+
+def within(engine: Engine, needed: Sequence[int | None], memory: int | None, progress: Progress) -> Engine:
+    """The engine with no more tasks at once than fit into `memory` bytes, by default `machine_share`; at least one.
+
+    `needed`: `process_bytes` of the tasks.
+    """
     most = max((each for each in needed if each is not None), default=0)
+    memory = machine_share() if memory is None else memory
     if most > memory:
         progress(
-            f"note: a unit of work takes about {most / 2**30:.1f} GiB and --memory is {memory / 2**30:.1f} GiB; units "
-            f"run one at a time. Fewer pairs make units smaller.",
+            f"note: a unit of work takes about {most / 2**30:.2g} GiB and --memory is {memory / 2**30:.2g} GiB: units "
+            f"run one at a time.",
             0,
             0,
         )

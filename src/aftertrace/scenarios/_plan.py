@@ -18,7 +18,7 @@ from aftertrace.scenarios._assess import Assessment, Progress, assess
 from aftertrace.scenarios._certify import compare, n_certified, pair_to_compare
 from aftertrace.scenarios._draw import SIDES, Unit, draw_units
 from aftertrace.scenarios._experiment import Experiment
-from aftertrace.scenarios._memory import machine_share, process_bytes, within
+from aftertrace.scenarios._memory import process_bytes, within
 from aftertrace.scenarios._run import counts_of, overfitting_of, result_of
 from aftertrace.scenarios._simulate import Simulation, answers_of, simulate, warm_up
 from aftertrace.scenarios._verdict import Judgement
@@ -85,7 +85,8 @@ def plan(
     data = load(experiment.data, data_dir=data_dir)
     units = draw_units(experiment.scenario, n_records=len(data), seed=experiment.seed)
     simulation = Simulation(data=data, procedure=experiment.build_procedure(), seed=experiment.seed, device=device)
-    limited = within(engine, simulation, units, machine_share() if memory is None else memory, progress)
+    needed = [process_bytes(simulation, unit) for unit in units]
+    limited = within(engine, needed, memory, progress)
     trial = _Trial(simulation, limited, progress)
     at_once = limited.at_once
     seconds["start"] += time.perf_counter() - began
@@ -106,7 +107,7 @@ def plan(
         queries=sum(queries.values()),
         certified=certified,
         at_once=at_once,
-        process_bytes=max((process_bytes(simulation, unit) or 0 for unit in units), default=0) or None,
+        process_bytes=max((each for each in needed if each is not None), default=None),
         disk_bytes=trial.disk_bytes(units, assessment, queries),
         seconds=seconds,
     )
@@ -191,11 +192,8 @@ class _Trial:
 
 
 def _size(n_bytes: float) -> str:
-    for unit in ("KiB", "MiB", "GiB"):
-        n_bytes /= 1024
-        if n_bytes < 1000:
-            break
-    return f"{n_bytes:.3g} {unit}"
+    power = max(1, min(3, int(math.log(max(n_bytes, 1), 1024))))
+    return f"{n_bytes / 1024**power:.3g} {('KiB', 'MiB', 'GiB')[power - 1]}"
 
 
 def _span(seconds: float) -> str:

@@ -22,7 +22,7 @@ from aftertrace.scenarios._assess import Assessment, Progress, assess
 from aftertrace.scenarios._certify import certify
 from aftertrace.scenarios._draw import SIDES, Unit, draw_units
 from aftertrace.scenarios._experiment import Experiment, to_toml
-from aftertrace.scenarios._memory import machine_share, within
+from aftertrace.scenarios._memory import process_bytes, within
 from aftertrace.scenarios._simulate import LIBRARIES, Probe, Simulation, library_version, simulate, warm_up
 from aftertrace.scenarios._statements import not_tested, run_notes, threat_model
 from aftertrace.scenarios._verdict import Judgement
@@ -74,7 +74,7 @@ def run_experiment(
         probes=probes or {},
         device=device,
     )
-    engine = within(engine, simulation, drawn, machine_share() if memory is None else memory, progress)
+    engine = within(engine, [process_bytes(simulation, unit) for unit in drawn], memory, progress)
     identity = _identity(experiment, simulation)
     folder = RunFolder.open(out or default_folder(identity, experiment), identity=identity, force=force)
     folder.write("experiment.toml", to_toml(experiment.as_dict()))

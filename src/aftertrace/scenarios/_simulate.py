@@ -79,7 +79,7 @@ class Simulation:
 
 def warm_up() -> None:
     """What every worker will need: the imports that take long."""
-    import aftertrace.trainers._convex
+    import aftertrace.trainers._convex_variants
     import aftertrace.trainers._grow  # noqa: F401 - imported for later
 
 

@@ -1,4 +1,4 @@
-"""Where variants of a solution are solved on a GPU: the arrays of `_convex` as torch's tensors, in float64."""
+"""Where variants of a solution are solved on a GPU: the arrays of `_convex_variants` as torch's tensors, in float64."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from aftertrace.trainers._convex import Place, Solution
+from aftertrace.trainers._convex import Solution
+from aftertrace.trainers._convex_variants import Place
 from aftertrace.trainers._links import Sigmoid
 
 _MODELS = 2048  # per pass

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from aftertrace.errors import TrainingError
 from aftertrace.trainers._device import check_device
-from aftertrace.trainers._protocol import Base, Promise, Seeding, TrainingData
+from aftertrace.trainers._protocol import Base, Promise, Seeding, Size, TrainingData
 from aftertrace.trainers._scaling import constant
 
 if TYPE_CHECKING:
-    from aftertrace.trainers._convex import Place, Problem, Solution
+    from aftertrace.trainers._convex import Problem, Solution
+    from aftertrace.trainers._convex_variants import Place
     from aftertrace.trainers._design import Frame
     from aftertrace.trainers._sklearn import SklearnTrainer
 
@@ -72,6 +73,19 @@ class LogisticTrainer:
             classifier = OneVsRestClassifier(classifier)
         return SklearnTrainer(make_pipeline(StandardScaler(), classifier) if self.scaled else classifier)
 
+    def working_bytes(self, size: Size) -> int:
+        """About the most that a fit on the CPU and its models hold: records, Hessians, updates and steps of a pass."""
+        from aftertrace.trainers._convex_variants import MODELS
+
+        columns = size.features + 1
+        outputs = 1 if size.classes == 2 else size.classes
+        unknowns = columns * (1 if self.multiclass == "one-against-rest" else outputs)
+        records = 8 * size.records * (6 * columns + 8 * outputs)
+        hessians = 8 * unknowns**2 * (2 + outputs if self.multiclass == "one-against-rest" else 3)
+        steps = 8 * unknowns * min(size.models, MODELS) * (24 + 4 * outputs)
+        models = size.models * (4 * size.records + 8 * columns * (3 * size.classes + 12))
+        return records + hessians + steps + models
+
     def fit(
         self,
         data: TrainingData,
@@ -89,7 +103,7 @@ class LogisticTrainer:
         check_device(device, "Logistic regression is")
         placed: Placed
         if device == "cpu":
-            from aftertrace.trainers._convex import on_host as placed
+            from aftertrace.trainers._convex_variants import on_host as placed
         else:
             from aftertrace.trainers._convex_torch import on_device
 
@@ -209,7 +223,8 @@ class _Collected:
 
     def _solve(self, place: "Place", keep: Mask, penalty: Array) -> tuple[Array, int]:
         """Weights [M, F + 1, R] in the solution's coordinates, and how many rows did not converge."""
-        from aftertrace.trainers._convex import solve, solve_variants
+        from aftertrace.trainers._convex import solve
+        from aftertrace.trainers._convex_variants import solve_variants
 
         found, solution = solve_variants(place, keep, penalty), place.solution
         failed = 0
