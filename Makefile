@@ -13,6 +13,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 		{ echo "aftertrace needs Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/aftertrace compile
 	@touch $@
 
 demo: setup
@@ -30,6 +31,7 @@ lowest:
 	.venv-lowest/bin/pytest -n 2 --dist loadfile
 
 bench: setup
+	$(BIN)/python benchmarks/trainers.py
 	$(BIN)/python benchmarks/whole_command.py
 
 clean:

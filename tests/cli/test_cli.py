@@ -403,3 +403,18 @@ def test_kept_models_and_a_device_that_is_not_there(tmp_path):
     other = invoke("run", "demo", *SMALL, "--device", "cuda", "--out", tmp_path / "other")
     assert other.exit_code == ExitCode.WRONG_USE
     assert "Trees and forests are trained on device 'cpu', got 'cuda'" in other.stderr
+
+
+def test_compiling_is_announced_where_it_is_still_to_come(tmp_path, monkeypatch):
+    from aftertrace.scenarios import _run
+    from aftertrace.trainers import is_compiled
+
+    done = invoke("compile")
+    assert done.exit_code == ExitCode.OK
+    assert "Compiled in" in done.stdout
+    assert is_compiled()
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    assert not is_compiled()
+    run = invoke("run", "demo", *SMALL, "--no-report", "--out", tmp_path / "run")
+    assert run.exit_code == ExitCode.OK
+    assert _run.COMPILING in run.stderr

@@ -33,7 +33,8 @@ def test_trainer_conforms(name, check):
 
 
 def test_every_preset_is_tested():
-    assert {name.split("-")[0] for name in TRAINERS} >= set(NAMES)
+    images_only = {"cnn"}  # has a test of its own
+    assert {name.split("-")[0] for name in TRAINERS} >= set(NAMES) - images_only
 
 
 class Forgetful(SklearnTrainer):

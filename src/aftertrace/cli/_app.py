@@ -213,6 +213,23 @@ def report(run: Annotated[Path, typer.Argument(help="The folder of a finished ru
     return ExitCode.OK
 
 
+@app.command(name="compile")
+@guarded
+def compile_trainers() -> ExitCode:
+    """Compile the trainers, once after an installation, so that the first run does not."""
+    import time
+
+    from aftertrace.trainers import compile_all
+
+    began, names = time.monotonic(), []
+    for name in compile_all():
+        if name not in names:
+            names.append(name)
+            typer.echo(f"Compiling {name}", err=True)
+    typer.echo(f"Compiled in {time.monotonic() - began:.0f} s.")
+    return ExitCode.OK
+
+
 @app.command(name="list")
 @guarded
 def list_known(what: Annotated[Listing, typer.Argument(help="What to list.")]) -> ExitCode:

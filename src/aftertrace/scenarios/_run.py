@@ -27,7 +27,9 @@ from aftertrace.scenarios._simulate import LIBRARIES, Probe, Simulation, library
 from aftertrace.scenarios._statements import not_tested, run_notes, threat_model
 from aftertrace.scenarios._verdict import Judgement
 from aftertrace.store import RunFolder, make_folder
+from aftertrace.trainers import is_compiled
 
+COMPILING = "note: the first run after an installation compiles the trainers, which takes about a minute"
 _Finished = tuple[Posteriors, Mapping[str, Any]]
 
 
@@ -63,6 +65,8 @@ def run_experiment(
     a quarter of the machine's). `keep_models`: the models of each unit stay too, in `models/`.
     """
     engine = engine or InProcess()
+    if not is_compiled():
+        progress(COMPILING, 0, 0)
     started = time.monotonic()
     engine.prepare(warm_up)
     data = load(experiment.data, data_dir=data_dir)

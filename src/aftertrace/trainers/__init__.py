@@ -8,6 +8,7 @@ Original, retrained, sharded and shadow models differ only in `keep`.
     check_trainer(trainer)                                                       # conformance of your own
 """
 
+from aftertrace.trainers._compile import compile_all, is_compiled
 from aftertrace.trainers._conformance import TRAINER_CHECKS, check_trainer
 from aftertrace.trainers._forest import ForestModels, ForestTrainer, TreeTrainer
 from aftertrace.trainers._logistic import LogisticModels, LogisticTrainer
@@ -60,4 +61,6 @@ __all__ = [
     "TrainingData",
     "TreeTrainer",
     "check_trainer",
+    "compile_all",
+    "is_compiled",
 ]
