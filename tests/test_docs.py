@@ -92,8 +92,10 @@ def test_commands_run(line, workplace):
         roles.append(f"{record},{role}")
     for name, lines in (("v1.csv", first), ("v2.csv", second), ("roles.csv", roles)):
         Path(name).write_text("\n".join(lines))
+    people = zip(*workplace["before"].T, workplace["label"], strict=True)
+    Path("people.csv").write_text("\n".join(["age,height,bought", *(f"{a},{b},{c}" for a, b, c in people)]))
     words = shlex.split(line)[1:]
-    if words[0] == "run":
+    if words[0] in ("run", "plan"):
         words += ["--set=attacks.classifiers=['tree']", "--jobs=1"]
     done = CliRunner().invoke(app, words)
     assert done.exit_code in (0, 1, 3), done.output
