@@ -13,7 +13,7 @@ from aftertrace.posteriors import phi
 from aftertrace.scenarios import _exposure as module
 from aftertrace.scenarios import expose
 from aftertrace.store import RunFolder
-from aftertrace.trainers import LogisticTrainer, Model, Promise, Seeding, TrainingData
+from aftertrace.trainers import ForestTrainer, LogisticTrainer, Model, Promise, Seeding, Size, TrainingData
 
 FIELDS = ("record", "label", "before", "after", "logit_drop", "rank")
 
@@ -117,6 +117,8 @@ def test_parts_workers_and_resuming_change_nothing(wine, tmp_path, monkeypatch):
     trainer = Model(name="tree").trainer()
     whole, certificate = expose(wine, trainer, unseen=9)
     monkeypatch.setattr(module, "_MOST", 40)
+    monkeypatch.setattr(module, "_LEAST", 1)
+    monkeypatch.setattr(module, "_PARTS", 1)
     folder = RunFolder.open(tmp_path / "run", identity={"a": 1})
     parts, same = expose(wine, trainer, unseen=9, folder=folder)
     assert equal(whole, parts)
@@ -132,7 +134,8 @@ def test_parts_workers_and_resuming_change_nothing(wine, tmp_path, monkeypatch):
 
 
 def test_workers_change_nothing(wine, monkeypatch):
-    monkeypatch.setattr(module, "_MOST", 90)
+    monkeypatch.setattr(module, "_LEAST", 90)
+    monkeypatch.setattr(module, "_PARTS", 9)
     one, first = expose(wine, LogisticTrainer(), unseen=9)
     two, second = expose(wine, LogisticTrainer(), unseen=9, engine=Processes(2))
     assert first == second
@@ -144,6 +147,16 @@ def test_parts_of_another_exposure_are_not_taken(wine, tmp_path):
     expose(wine, Model(name="tree").trainer(), unseen=9, folder=folder)
     rows, _ = expose(wine, LogisticTrainer(), unseen=9, folder=folder)
     assert equal(rows, expose(wine, LogisticTrainer(), unseen=9)[0])
+
+
+def test_parts_are_of_a_size_that_fits():
+    forest = ForestTrainer(n_estimators=500, min_samples_leaf=1, coupled=True)
+
+    def parts(trainer, n):
+        return module.together(trainer, Size(records=n, features=14, classes=2, models=1))
+
+    assert [parts(LogisticTrainer(), n) for n in (100, 600, 8000, 10**5)] == [256, 256, 1000, 2048]
+    assert 1 <= parts(forest, 20_000) < 64
 
 
 @pytest.mark.parametrize(("records", "unseen"), [(None, 0), (None, 177), (1, 5), (170, 9)])

@@ -85,5 +85,6 @@ def test_what_is_printed():
         "Queries: 1200 to two versions each",
         "Memory:  about 768 MiB for each of 2 workers",
         "Disk:    about 87.9 KiB of posteriors and scores",
-        "Time:    about 2.0 h on this machine (start 2.0 s, training 2.0 h, attacks 2 min)",
+        "Time:    about 2.0 h on this machine",
+        "         start 2.0 s, training 2.0 h, attacks 2 min",
     ]

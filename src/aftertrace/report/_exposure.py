@@ -1,5 +1,7 @@
 """An exposure for the terminal, and as one offline page."""
 
+import shutil
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -38,17 +40,19 @@ class _Page:
 
 
 def exposure_text(result: ExposureResult) -> str:
-    """The figures in a few lines."""
+    """The figures in a few lines, as wide as the terminal."""
     half, far = result.quantiles["0.5"], result.quantiles["0.99"]
+    width = min(shutil.get_terminal_size((100, 24)).columns, 100)
     return "\n".join(
-        [
+        textwrap.fill(line, width)
+        for line in (
             result.sentence,
             "",
             f"{result.title}: {result.records} deletions, each seen beside {result.unseen} unseen records.",
             f"Logit drop: median {half:.2g}, and {far:.2g} or more for one record in a hundred.",
             f"A deleted record lost more than an unseen one in {result.auc:.1%} of comparisons; 50 % is chance.",
             *([f"Certificate: {result.certificate.sentence}"] if result.certificate is not None else []),
-        ]
+        )
     )
 
 

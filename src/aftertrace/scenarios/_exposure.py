@@ -19,8 +19,9 @@ from aftertrace.scenarios._memory import training_bytes, within
 from aftertrace.store import RunFolder
 from aftertrace.trainers import Bounded, Size, Trainer, TrainingData
 
-_MOST = 2048  # deletions that are trained together, if they fit
-_HELD = 2**30  # bytes for them
+_LEAST, _MOST = 256, 2048  # deletions that are trained together, if they fit
+_PARTS = 8  # at least so many where deletions are enough: for several workers, and for progress that is seen
+_HELD = 2**30  # bytes for one
 CHECKED = 10  # deletions that the reference trains again
 _ASKED_AT_ONCE = 2**21  # values of queries in memory
 
@@ -106,11 +107,11 @@ def expose(
 
 
 def together(trainer: Trainer, size: Size) -> int:
-    """How many deletions are trained in a call: 2 048, or fewer where those would take more than a GiB.
+    """How many deletions are trained in a call: 256 to 2 048, or fewer where those would take more than a GiB.
 
     A property of the exposure, not of the machine: parts are kept by number.
     """
-    most = _MOST
+    most = min(_MOST, max(_LEAST, -(-size.records // _PARTS)))
     while isinstance(trainer, Bounded) and most > 1 and trainer.working_bytes(replace(size, models=most)) > _HELD:
         most //= 2
     return most

@@ -59,7 +59,8 @@ class Plan:
                 f"Queries: {self.queries} to two versions each",
                 f"Memory:  {memory} for {workers}",
                 f"Disk:    about {_size(self.disk_bytes)} of posteriors and scores",
-                f"Time:    about {_span(self.total_seconds)} on this machine ({stages})",
+                f"Time:    about {_span(self.total_seconds)} on this machine",
+                f"         {stages}",
             ]
         )
 
