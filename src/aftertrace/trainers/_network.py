@@ -1,8 +1,9 @@
 """Neural networks: any `torch.nn.Module`, trained anew for every row of `keep`."""
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
@@ -291,20 +292,27 @@ class NetworkModels:
         units = {"mean": self.mean[model], "scale": self.scale[model], "present": self.is_present[model]}
         return {**self.states[model], **{f"units.{name}": value for name, value in units.items()}}
 
+    def _logits_of(self) -> Callable[[Mapping[str, NDArray[np.generic]], NDArray[np.float64]], NDArray[np.float64]]:
+        """A function of a state and records in its units."""
+        if is_plain(self.network) and self.device == "cpu":
+            from aftertrace.trainers._network_plain import logits
+
+            return logits
+        from aftertrace.trainers._network_loop import Evaluation
+
+        F, K = self.mean.shape[1], self.is_present.shape[1]
+        return partial(Evaluation(self.network, F, K, device=self.device).logits, rows_at_once=_ROWS_AT_ONCE)
+
     def log_posteriors(self, x: NDArray[np.float64], model: NDArray[np.int64]) -> NDArray[np.float64]:
         """Log-softmax without dropout, of logits in the precision of the weights. [Q, F], [Q] -> [Q, K]
 
         `-inf` for classes without training records. Raises `TrainingError` where a model answers NaN.
         """
-        from aftertrace.trainers._network_loop import Evaluation
-
-        F, K = self.mean.shape[1], self.is_present.shape[1]
-        evaluation = Evaluation(self.network, F, K, device=self.device)
-        values = np.empty((len(x), K))
+        logits_of = self._logits_of()
+        values = np.empty((len(x), self.is_present.shape[1]))
         for number in np.unique(model):
             rows = np.flatnonzero(model == number)
-            units = (x[rows] - self.mean[number]) / self.scale[number]
-            values[rows] = evaluation.logits(self.states[number], units, rows_at_once=_ROWS_AT_ONCE)
+            values[rows] = logits_of(self.states[number], (x[rows] - self.mean[number]) / self.scale[number])
         if not np.isfinite(values).all():
             raise TrainingError(
                 "A trained network answers NaN: its training diverged. Scale the columns, or lower `learning_rate`."
@@ -314,17 +322,20 @@ class NetworkModels:
         return values - np.log(np.exp(values).sum(axis=1, keepdims=True))
 
 
-def compiles(trainer: NetworkTrainer) -> bool:
-    """Whether the compiled path of the CPU covers a specification: plain ReLU networks in float32 or float64."""
-    network = trainer.network
+def is_plain(network: Network) -> bool:
+    """Whether a network is linear layers and ReLUs, for which torch is not needed on the CPU."""
     return (
         isinstance(network, MLP)
         and bool(network.hidden)
         and network.activation == "relu"
         and not network.batch_norm
         and network.dropout == 0
-        and trainer.precision != "bf16"
     )
+
+
+def compiles(trainer: NetworkTrainer) -> bool:
+    """Whether the compiled path of the CPU covers a specification: plain ReLU networks in float32 or float64."""
+    return is_plain(trainer.network) and trainer.precision != "bf16"
 
 
 def _n_weights(network: Network, n_features: int, n_classes: int) -> int:
