@@ -7,6 +7,7 @@ from aftertrace._random import Stream, stream
 from aftertrace.errors import TrainingError
 from aftertrace.trainers import Base, LogisticTrainer, TrainingData, check_trainer
 from aftertrace.trainers._convex import TOLERANCE
+from aftertrace.trainers._convex_variants import Changes
 
 TRAINERS = {
     "multinomial": LogisticTrainer(),
@@ -186,6 +187,49 @@ def test_starting_from_the_original_trains_it_once_and_changes_nothing(monkeypat
         assert np.abs(posteriors(warm, data.x, row) - posteriors(cold, data.x, row)).max() < 1e-8
 
 
+def test_rows_that_the_original_does_not_cover_are_solved_without_it():
+    """Records that it never saw, hardly any of its records, or fewer classes."""
+    data, rng = table(8, n_classes=3), np.random.default_rng(0)
+    first = rng.random(150) < 0.6
+    original = LogisticTrainer().fit(data, first[None], streams=streams(1))
+    keep = np.repeat(first[None], 5, axis=0)
+    keep[0, np.flatnonzero(first)[:3]] = False
+    keep[1, np.flatnonzero(~first)[:2]] = True
+    keep[2] = ~first
+    keep[3] &= data.label < 2
+    models = compare(LogisticTrainer(), data, keep, base=Base(original, np.zeros(5, dtype=int)))
+    assert sorted(models.anchors) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5])
+@pytest.mark.parametrize("n_models", [0, 1, 9])
+def test_changes_say_what_masks_say(n_models, share):
+    rng = np.random.default_rng(0)
+    base = rng.random(40) < 0.8
+    keep = base ^ (rng.random((n_models, 40)) < share)
+    if n_models:
+        keep[n_models // 2] = base
+    changes = Changes.of(base, keep)
+    differ = keep != base
+    assert (changes.count == differ.sum(axis=1)).all()
+    assert all((changes.keep(m) == keep[m]).all() for m in range(n_models))
+    values = rng.integers(9, size=(40, 3))
+    assert (changes.sum(values[changes.record]) == differ.astype(int) @ values).all()
+    absent = np.ones_like(keep)
+    pairs = changes.absent()
+    absent[pairs.model, pairs.record] = False
+    assert (absent == keep).all()
+    assert (np.diff(pairs.record) >= 0).all()
+    some = rng.permutation(n_models)[:4]
+    universe = np.flatnonzero(base | differ.any(axis=0))
+    part = changes.only(some).among(universe)
+    assert all((part.keep(m) == keep[row, universe]).all() for m, row in enumerate(some))
+    record, sign = changes.padded()
+    spread = np.zeros(keep.shape)
+    np.add.at(spread, (np.arange(n_models)[:, None], record), sign)
+    assert (spread == keep.astype(int) - base).all()
+
+
 def test_stalled_rows_are_solved_alone(monkeypatch):
     monkeypatch.setattr("aftertrace.trainers._convex_variants._MOST_SHARED_STEPS", 1)
     data = table(6)
@@ -210,3 +254,13 @@ def test_one_class_is_refused():
 def test_settings_are_checked():
     with pytest.raises(ValueError, match="`C` must be a positive number, got 0"):
         LogisticTrainer(C=0)
+
+
+def test_what_cannot_be_solved_is_said():
+    """Classes far apart, hardly any penalty: every curvature is 0 in float64."""
+    label = np.arange(40) % 2
+    x = np.where(label == 1, 1e9, -1e9)[:, None] * np.ones(3)
+    with pytest.raises(TrainingError, match="its Hessian is singular in float64"):
+        LogisticTrainer(scaled=False, C=1e12).fit(
+            TrainingData(x, label, 2), leave_one_out(40, np.arange(3)), streams=streams(4)
+        )

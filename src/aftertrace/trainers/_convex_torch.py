@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from aftertrace.trainers._convex import Solution
-from aftertrace.trainers._convex_variants import Place
+from aftertrace.trainers._convex_variants import Changes, Place
 from aftertrace.trainers._links import Sigmoid
 
 _MODELS = 2048  # per pass
@@ -21,11 +21,11 @@ _LOGITS = 2**24  # of one block of records: 128 MiB, and a few times that while 
 
 @dataclass(frozen=True, eq=False)
 class OnDevice:
-    """With torch. `factor` is the lower Cholesky factor, `target` [N, R] what the link's mean is compared with."""
+    """With torch. `target` [N, R] is what the link's mean is compared with."""
 
     solution: Solution
     rows: torch.Tensor
-    factor: torch.Tensor
+    inverse: torch.Tensor
     target: torch.Tensor
     weight: torch.Tensor
 
@@ -35,10 +35,8 @@ class OnDevice:
         problem = solution.problem
         classes = [1] if isinstance(problem.link, Sigmoid) else np.arange(problem.n_outputs)
         target = (problem.label[:, None] == classes).astype(np.float64)
-        factor = np.tril(solution.factor[0])  # above the diagonal SciPy leaves anything
-        return cls(
-            solution, rows, *(torch.as_tensor(each).to(rows.device) for each in (factor, target, problem.weight))
-        )
+        arrays = (solution.inverse, target, problem.weight)
+        return cls(solution, rows, *(torch.as_tensor(each).to(rows.device) for each in arrays))
 
     @property
     def xp(self) -> ModuleType:
@@ -60,13 +58,15 @@ class OnDevice:
         """From the device."""
         return values.cpu().numpy()
 
-    def inverse(self, right: torch.Tensor) -> torch.Tensor:
-        """By the Cholesky factor."""
-        return torch.cholesky_solve(right, self.factor)
+    def some(self, values: torch.Tensor, models: torch.Tensor) -> torch.Tensor:
+        """By an index."""
+        return values[..., models]
 
-    def absent(self, keep: NDArray[np.bool_]) -> torch.Tensor:
+    def absent(self, changes: Changes) -> torch.Tensor:
         """A mask [N, M]: a device reads it faster than a list of pairs."""
-        return self.array(~keep).T.contiguous()
+        absent = self.array(~changes.base)[:, None].repeat(1, len(changes))
+        absent[self.array(changes.record), self.array(changes.model)] = self.array(changes.sign < 0)
+        return absent
 
     def gradient(self, theta: torch.Tensor, absent: torch.Tensor, models: torch.Tensor) -> torch.Tensor:
         """By blocks of records that fit the memory."""

@@ -9,16 +9,15 @@ the functions whose names both libraries share.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property
 from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve
 
-from aftertrace.trainers._convex import TOLERANCE, Array, Index, Pairs, Solution
+from aftertrace.trainers._convex import TOLERANCE, Array, Index, Mask, Pairs, Solution
 
 Values = Any  # an array of numpy, or a tensor of torch on some device: no type is both
 
@@ -28,6 +27,86 @@ _HELD = 2**23  # numbers that the updates of one pass may hold
 _FEW = 16  # changed records that are always updated for
 _MOST_SHARED_STEPS = 25
 _DIVERGED = 10.0  # a step this much longer than the shortest one before ends the shared iteration
+
+
+@dataclass(frozen=True, eq=False)
+class Changes:
+    """How the records of M models differ from the records `base` [N].
+
+    Those that left or came for model m are `record[start[m]:start[m + 1]]`, ascending.
+    """
+
+    base: Mask
+    record: Index
+    start: Index
+
+    @classmethod
+    def of(cls, base: Mask, keep: Mask) -> "Changes":
+        """Of models on the records `keep` [M, N]."""
+        place = np.flatnonzero(keep != base)
+        return cls(base, place % len(base), np.searchsorted(place, np.arange(len(keep) + 1) * len(base)))
+
+    def __len__(self) -> int:
+        return len(self.start) - 1
+
+    @cached_property
+    def count(self) -> Index:
+        """How many there are for each model. [M]"""
+        return np.diff(self.start)
+
+    @cached_property
+    def model(self) -> Index:
+        """Whose each change is. [P]"""
+        return np.repeat(np.arange(len(self)), self.count)
+
+    @cached_property
+    def sign(self) -> Array:
+        """Whether each came (+1) or left (-1). [P]"""
+        return np.where(self.base[self.record], -1.0, 1.0)
+
+    def sum(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Of what belongs to the changes, by model. [P, ...] -> [M, ...]"""
+        out = np.zeros((len(self), *values.shape[1:]), dtype=np.result_type(values, np.int64))
+        some = np.flatnonzero(self.count)
+        out[some] = np.add.reduceat(values, self.start[some], axis=0, dtype=out.dtype)
+        return out
+
+    def keep(self, model: int) -> Mask:
+        """The records of a model. [N]"""
+        keep, record = self.base.copy(), self.record[self.start[model] : self.start[model + 1]]
+        keep[record] = ~keep[record]
+        return keep
+
+    def only(self, models: Index) -> "Changes":
+        """Of `models`, renumbered by their place there."""
+        start = np.concatenate([[0], np.cumsum(self.count[models])])
+        place = np.arange(start[-1]) + np.repeat(self.start[models] - start[:-1], self.count[models])
+        return Changes(self.base, self.record[place], start)
+
+    def among(self, universe: Index) -> "Changes":
+        """With records numbered by their place in `universe`, where all that changed are."""
+        place = np.empty(len(self.base), dtype=np.int64)
+        place[universe] = np.arange(len(universe))
+        return Changes(self.base[universe], place[self.record], self.start)
+
+    def absent(self) -> Pairs:
+        """The records that each model lacks."""
+        lacks = ~self.base
+        lacks[self.record] = True
+        record = np.flatnonzero(lacks)  # by some model
+        inside = self.among(record)
+        absent = np.repeat(~inside.base[:, None], len(self), axis=1)
+        absent[inside.record, self.model] = self.sign < 0
+        place, model = np.nonzero(absent)
+        return Pairs(record[place], model)
+
+    def padded(self) -> tuple[Index, Array]:
+        """Records and signs by model; models with fewer changes repeat some record with sign 0. -> [M, U], [M, U]"""
+        place = np.arange(len(self.record)) - self.start[self.model]
+        shape = (len(self), int(self.count.max(initial=1)))
+        record, sign = np.full(shape, self.record[0] if len(self.record) else 0), np.zeros(shape)
+        record[self.model, place], sign[self.model, place] = self.record, self.sign
+        return record, sign
 
 
 class Place(Protocol):
@@ -49,6 +128,11 @@ class Place(Protocol):
         ...
 
     @property
+    def inverse(self) -> Values:
+        """The solution's inverse Hessian [(F + 1) R, (F + 1) R]."""
+        ...
+
+    @property
     def most_models(self) -> int: ...
 
     @property
@@ -62,12 +146,12 @@ class Place(Protocol):
         """The way back of `array`."""
         ...
 
-    def inverse(self, right: Values) -> Values:
-        """The solution's inverse Hessian times `right` [(F + 1) R, C]."""
+    def some(self, values: Values, models: Values) -> Values:
+        """Of `values` [..., M] those of some `models`, ascending."""
         ...
 
-    def absent(self, keep: NDArray[np.bool_]) -> Values:
-        """What `gradient` takes to know which records [M, N] each model lacks."""
+    def absent(self, changes: Changes) -> Values:
+        """What `gradient` takes to know which records each model lacks."""
         ...
 
     def gradient(self, theta: Values, absent: Values, models: Values) -> Values:
@@ -90,6 +174,10 @@ class OnHost:
         return self.solution.problem.design.rows
 
     @property
+    def inverse(self) -> Array:
+        return self.solution.inverse
+
+    @property
     def most_models(self) -> int:
         return MODELS
 
@@ -105,13 +193,13 @@ class OnHost:
         """Nothing to do."""
         return values
 
-    def inverse(self, right: Array) -> Array:
-        """By the Cholesky factor."""
-        return cho_solve(self.solution.factor, right, check_finite=False)
+    def some(self, values: NDArray[Any], models: Index) -> NDArray[Any]:
+        """By `take`: an index in brackets would turn the order of the axes in memory."""
+        return values if len(models) == values.shape[-1] else values.take(models, axis=-1)
 
-    def absent(self, keep: NDArray[np.bool_]) -> Pairs:
+    def absent(self, changes: Changes) -> Pairs:
         """Pairs: they are few."""
-        return Pairs.where(~keep)
+        return changes.absent()
 
     def gradient(self, theta: Array, absent: Pairs, models: Index) -> Array:
         """By blocks of records that fit the cache."""
@@ -129,19 +217,17 @@ class Variants:
 
     theta: Array
     step: Array
-    stalled: NDArray[np.bool_]
+    stalled: Mask
 
 
-def solve_variants(place: Place, keep: NDArray[np.bool_], penalty: Array) -> Variants:
-    """Models on the records `keep` [M, N] with `penalty` [M, F + 1], from the solution on nearly the same records.
+def solve_variants(place: Place, changes: Changes, penalty: Array) -> Variants:
+    """Models on the solution's records after `changes`, with `penalty` [M, F + 1].
 
     A model that more records left or joined than it has weights is not tried: it gains nothing from a Hessian shared.
     """
     base = place.solution
-    found = Variants(
-        np.repeat(base.theta[None], len(keep), axis=0), np.full(len(keep), np.inf), np.ones(len(keep), dtype=bool)
-    )
-    changed = (keep != base.keep).sum(axis=1)
+    M, changed = len(changes), changes.count
+    found = Variants(np.repeat(base.theta[None], M, axis=0), np.full(M, np.inf), np.ones(M, dtype=bool))
     order = np.argsort(changed, kind="stable")
     order = order[changed[order] <= max(_FEW, base.theta.shape[0])]
     start = 0
@@ -150,39 +236,40 @@ def solve_variants(place: Place, keep: NDArray[np.bool_], penalty: Array) -> Var
         # the update of one model holds (F + 1) R numbers for each of its changed records and outputs
         held = base.theta.size * base.problem.n_outputs * np.maximum(changed[rows], 1)
         rows = rows[: max(1, int((held * np.arange(1, len(rows) + 1) <= place.most_held).sum()))]
-        part = _solve_chunk(place, keep[rows], penalty[rows])
+        part = _solve_chunk(place, changes.only(rows), penalty[rows])
         found.theta[rows], found.step[rows], found.stalled[rows] = part.theta, part.step, part.stalled
         start += len(rows)
     return found
 
 
-def _solve_chunk(place: Place, keep: NDArray[np.bool_], penalty: Array) -> Variants:
+def _solve_chunk(place: Place, changes: Changes, penalty: Array) -> Variants:
     """L-BFGS whose first inverse Hessian is the updated one, without a line search: the start is near."""
     base, xp, array = place.solution, place.xp, place.array
-    update, absent = _Woodbury.of(place, keep), place.absent(keep)
+    update, absent = _Woodbury.of(place, changes), place.absent(changes)
     start, d = array(base.theta)[:, :, None], array(penalty.T)[:, None, :]
     # at the base's solution the gradient is known without a pass over the records
     gradient = array(base.gradient)[:, :, None] + update.gradient + (d - array(base.penalty)[:, None, None]) * start
     theta = start + xp.zeros_like(gradient)
-    active, best = array(np.arange(len(keep))), array(np.full(len(keep), np.inf))
-    stalled = array(np.zeros(len(keep), dtype=bool))
-    memory = _Memory(xp)
+    now, active, best = theta, array(np.arange(len(changes))), array(np.full(len(changes), np.inf))
+    stalled = array(np.zeros(len(changes), dtype=bool))
+    memory = _Memory(place)
     for _ in range(_MOST_SHARED_STEPS):
-        step = memory.solve(gradient, partial(update.solve, models=active))
+        step = memory.solve(gradient, update.solve)
         decrement = xp.einsum("frm,frm->m", gradient, step)
         size = update.reach * xp.sqrt(decrement.clip(0.0))
         lost = ~(decrement >= 0) | ~(size <= _DIVERGED * best[active])
         done = (size <= TOLERANCE) & ~lost
-        best[active] = xp.fmin(size, best[active])
-        theta[:, :, active[~lost]] -= step[:, :, ~lost]
-        stalled[active[lost]] = True
+        best[active], stalled[active] = xp.fmin(size, best[active]), lost
+        step = xp.where(lost, 0.0, step)
+        now = now - step
+        theta[:, :, active] = now
         on = xp.where(~(done | lost))[0]
-        active = active[on]
+        active, update = active[on], update.only(on)
         if not len(active):
             break
-        now = theta[:, :, active]
-        before, gradient = gradient[:, :, on], place.gradient(now, absent, active) + d[:, :, active] * now
-        memory.add(-step[:, :, on], gradient - before, on)
+        now, step, before = (place.some(each, on) for each in (now, step, gradient))
+        gradient = place.gradient(now, absent, active) + place.some(d, active) * now
+        memory.add(-step, gradient - before, on)
     stalled[active] = True
     return Variants(place.host(xp.moveaxis(theta, 2, 0)), place.host(best), place.host(stalled))
 
@@ -190,17 +277,16 @@ def _solve_chunk(place: Place, keep: NDArray[np.bool_], penalty: Array) -> Varia
 class _Memory:
     """The two-loop recursion of L-BFGS for many models at once (Nocedal and Wright, algorithm 7.4)."""
 
-    def __init__(self, xp: ModuleType) -> None:
-        self._xp = xp
+    def __init__(self, place: Place) -> None:
+        self._place = place
         self._steps: list[Values] = []
         self._changes: list[Values] = []
         self._inner: list[Values] = []
 
     def add(self, step: Values, change: Values, on: Values) -> None:
         """The last step and the change of the gradient over it [F + 1, R, M], of the models that go `on`."""
-        for past in (self._steps, self._changes):
-            past[:] = [each[:, :, on] for each in past]
-        self._inner = [each[on] for each in self._inner]
+        for past in (self._steps, self._changes, self._inner):
+            past[:] = [self._place.some(each, on) for each in past]
         self._steps.append(step)
         self._changes.append(change)
         self._inner.append(self._dot(step, change))
@@ -219,7 +305,7 @@ class _Memory:
         return direction
 
     def _dot(self, left: Values, right: Values) -> Values:
-        return self._xp.einsum("frm,frm->m", left, right)
+        return self._place.xp.einsum("frm,frm->m", left, right)
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,9 +326,9 @@ class _Woodbury:
     reach: float
 
     @classmethod
-    def of(cls, place: Place, keep: NDArray[np.bool_]) -> "_Woodbury":
+    def of(cls, place: Place, changes: Changes) -> "_Woodbury":
         base, xp, array = place.solution, place.xp, place.array
-        record, sign = _changes(base.keep, keep)
+        record, sign = changes.padded()
         (M, U), (n_columns, R) = record.shape, base.theta.shape
         unique, back = np.unique(record, return_inverse=True)
         back, sign = array(back.reshape(M, U)), array(sign)
@@ -262,31 +348,23 @@ class _Woodbury:
         reach = max(1.0, float(xp.sqrt(farthest)))
         return cls(place, rows, each.reshape(M, U * R, -1), middle, gradient, reach)
 
-    def solve(self, gradient: Values, models: Values) -> Values:
-        """Newton steps [F + 1, R, M] of some models."""
+    def only(self, models: Values) -> "_Woodbury":
+        """Of some models, ascending."""
+        if len(models) == len(self.rows):
+            return self
+        return replace(self, rows=self.rows[models], solved=self.solved[models], middle=self.middle[models])
+
+    def solve(self, gradient: Values) -> Values:
+        """Newton steps [F + 1, R, M]."""
         xp, (n_columns, R, M) = self.place.xp, gradient.shape
-        h = self.place.inverse(gradient.reshape(-1, M)).reshape(n_columns, R, M)
-        t = (self.rows[models] @ xp.moveaxis(h, 2, 0)).reshape(M, 1, -1)
-        away = t @ self.middle[models] @ self.solved[models]
+        h = (self.place.inverse @ gradient.reshape(-1, M)).reshape(n_columns, R, M)
+        t = (self.rows @ xp.moveaxis(h, 2, 0)).reshape(M, 1, -1)
+        away = t @ self.middle @ self.solved
         return h - xp.swapaxes(away.reshape(M, R, n_columns), 0, 2)
 
 
 def _solved(place: Place, x: Values) -> Values:
-    """Columns of H^-1 X' for the records `x` [U, F + 1], one for each output. -> [U, R, R, F + 1]"""
-    xp, (n_columns, R) = place.xp, place.solution.theta.shape
-    right = xp.einsum("uf,rs->frus", x, place.array(np.eye(R))).reshape(n_columns * R, -1)
-    return xp.moveaxis(place.inverse(right).reshape(n_columns, R, -1, R), (2, 3, 1, 0), (0, 1, 2, 3))
-
-
-def _changes(base: NDArray[np.bool_], keep: NDArray[np.bool_]) -> tuple[Index, Array]:
-    """The records that changed for each model, and whether they came (+1) or left (-1). -> [M, U], [M, U]
-
-    Models with fewer changes repeat some record with sign 0.
-    """
-    model, record = np.nonzero(keep != base)
-    place = np.arange(len(model)) - np.searchsorted(model, np.arange(len(keep)))[model]
-    shape = (len(keep), int(place.max(initial=0)) + 1)
-    records, sign = np.full(shape, record[0] if len(record) else 0), np.zeros(shape)
-    records[model, place] = record
-    sign[model, place] = np.where(keep[model, record], 1.0, -1.0)
-    return records, sign
+    """H^-1 X' for the records `x` [U, F + 1], transposed, outputs before columns. -> [U, R, R, F + 1]"""
+    n_columns, R = place.solution.theta.shape
+    out = x @ place.inverse.reshape(n_columns, -1)
+    return place.xp.swapaxes(out.reshape(-1, R, n_columns, R), 2, 3)

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from aftertrace.trainers._scaling import constant
 
-ROWS = 256
-"""Records per block: logits of a block stay in cache between the two products."""
 _DENSE_COLUMN = 0.3  # columns with more values than this are centred, others keep their zeros
 _SPARSE_PAIRS = 0.06  # with fewer values than this the Hessian is summed record by record
 _DENSE = 0.25  # matrices with more values than this are multiplied by BLAS

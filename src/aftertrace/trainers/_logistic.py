@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -15,7 +15,7 @@ from aftertrace.trainers._scaling import constant
 
 if TYPE_CHECKING:
     from aftertrace.trainers._convex import Problem, Solution
-    from aftertrace.trainers._convex_variants import Place
+    from aftertrace.trainers._convex_variants import Changes, Place
     from aftertrace.trainers._design import Frame
     from aftertrace.trainers._sklearn import SklearnTrainer
 
@@ -25,6 +25,7 @@ Mask = NDArray[np.bool_]
 Multiclass = Literal["multinomial", "one-against-rest"]
 Placed = Callable[[Sequence["Solution"]], Sequence["Place"]]
 """Brings the solutions of an anchor to where its variants are solved."""
+_CLOSE = 1e-2  # a row whose steps became shorter than this goes on alone from where it stalled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,16 +124,23 @@ def fit_placed(
     """`LogisticTrainer.fit`, with variants solved where `placed` brings them."""
     if len(streams) != len(keep):
         raise ValueError(f"`streams` must be one per row of `keep`; got {len(streams)} for {len(keep)} rows.")
-    present = _present(data, keep)
+    from aftertrace.trainers._convex_variants import Changes
+
     models = _Collected.empty(trainer, placed, len(keep), data)
     is_pending = np.ones(len(keep), dtype=bool)
-    for anchor, rows in _known_anchors(trainer, data, keep, present, base):
-        models.add(anchor, rows, keep[rows])
-        is_pending[rows] = False
+    for anchor, rows in _earlier(trainer, data, base):
+        changes = Changes.of(anchor.keep, keep[rows])
+        known = np.flatnonzero(_is_known(data, anchor, changes))
+        models.add(anchor, rows[known], changes.only(known))
+        is_pending[rows[known]] = False
     while is_pending.any():
-        rows = _alike(keep, present, np.flatnonzero(is_pending))
-        anchor = _solve_anchor(trainer, data, keep[rows], present[rows[0]])
-        models.add(anchor, rows, keep[rows])
+        rows = _near_first(keep, np.flatnonzero(is_pending))
+        changes = Changes.of(keep[rows[0]].copy(), keep[rows])  # the anchor outlives the caller's `keep`
+        present = _present(data, changes)
+        alike = np.flatnonzero((present == present[0]).all(axis=1))
+        rows, changes = rows[alike], changes.only(alike)
+        anchor = _solve_anchor(trainer, data, changes, present[0])
+        models.add(anchor, rows, changes)
         models.anchors[int(rows[0])] = anchor
         is_pending[rows] = False
     return models.finished()
@@ -174,13 +182,24 @@ class LogisticModels:
 
 @dataclass(frozen=True, eq=False)
 class Anchor:
-    """A model that others are solved from: numbers of records `universe`, coordinates, and solution per output."""
+    """A model on the records `keep` [N] that others are solved from, whose records are in `universe` [U] too.
+
+    `solutions` are of the records `universe` in the coordinates `frame`, one for each output.
+    """
 
     data: TrainingData
+    keep: Mask
     universe: Index
     frame: "Frame"
     solutions: tuple["Solution", ...]
     present: Mask
+
+    @cached_property
+    def spread(self) -> tuple[Array, Array]:
+        """Mean and summed squares around it of the design's columns but the last. [F], [F]"""
+        x = self.solutions[0].problem.design.rows[self.solutions[0].keep, :-1]
+        mean = x.mean(axis=0)
+        return mean, ((x - mean) ** 2).sum(axis=0)
 
 
 @dataclass(eq=False)
@@ -203,15 +222,15 @@ class _Collected:
         flags = np.zeros(shape[:2], dtype=bool), np.zeros(n_models, dtype=bool)
         return cls(trainer, placed, np.zeros(shape), *flags)
 
-    def add(self, anchor: Anchor, rows: Index, keep: Mask) -> None:
-        """Solve `rows` from `anchor`."""
-        inside = keep[:, anchor.universe]
-        penalty = _penalties(self.trainer, anchor, inside)
+    def add(self, anchor: Anchor, rows: Index, changes: "Changes") -> None:
+        """Solve `rows`, which are the anchor's after `changes`."""
+        changes = changes.among(anchor.universe)
+        penalty = _penalties(self.trainer, anchor, changes)
         classes = np.flatnonzero(anchor.present)
         self.present[rows] = anchor.present
         self.independent[rows] = len(anchor.solutions) > 1
         for number, place in enumerate(self.placed(anchor.solutions)):
-            theta, failed = self._solve(place, inside, penalty)
+            theta, failed = self._solve(place, changes, penalty)
             self.unconverged += failed
             outside = anchor.frame.outward(theta.transpose(0, 2, 1))
             if len(anchor.solutions) > 1:
@@ -221,15 +240,15 @@ class _Collected:
             else:
                 self.weights[rows[:, None], classes] = outside
 
-    def _solve(self, place: "Place", keep: Mask, penalty: Array) -> tuple[Array, int]:
+    def _solve(self, place: "Place", changes: "Changes", penalty: Array) -> tuple[Array, int]:
         """Weights [M, F + 1, R] in the solution's coordinates, and how many rows did not converge."""
         from aftertrace.trainers._convex import solve
         from aftertrace.trainers._convex_variants import solve_variants
 
-        found, solution = solve_variants(place, keep, penalty), place.solution
-        failed = 0
-        for row in np.flatnonzero(found.stalled):
-            alone = solve(solution.problem, keep[row], penalty[row], solution.theta)
+        found, failed = solve_variants(place, changes, penalty), 0
+        for row in np.flatnonzero(found.stalled).tolist():
+            start = found.theta[row] if found.step[row] < _CLOSE else place.solution.theta
+            alone = solve(place.solution.problem, changes.keep(row), penalty[row], start)
             found.theta[row], found.step[row] = alone.theta, alone.step
             failed += not alone.converged
         self.fallbacks += int(found.stalled.sum())
@@ -242,53 +261,52 @@ class _Collected:
         return LogisticModels(self.weights, self.present, self.independent, counts, worst, self.trainer, self.anchors)
 
 
-def _present(data: TrainingData, keep: Mask) -> Mask:
-    """Which classes each row has records of. -> [M, K]"""
-    present = np.stack([keep[:, data.label == k].any(axis=1) for k in range(data.n_classes)], axis=1)
+def _present(data: TrainingData, changes: "Changes") -> Mask:
+    """Which classes each model has records of. -> [M, K]"""
+    every = np.arange(data.n_classes)
+    count = np.bincount(data.label[changes.base], minlength=data.n_classes)
+    count = count + changes.sum(changes.sign[:, None] * (data.label[changes.record, None] == every))
+    present = count > 0
     few = np.flatnonzero(present.sum(axis=1) < 2)
     if len(few):
         raise TrainingError(
-            f"Logistic regression could not be trained on {keep[few[0]].sum()} records of "
+            f"Logistic regression could not be trained on {count[few[0]].sum():.0f} records of "
             f"{present[few[0]].sum()} classes: it needs records of at least two."
         )
     return present
 
 
-def _alike(keep: Mask, present: Mask, pending: Index) -> Index:
-    """The first of `pending`, and those that have its classes and share more than half of its records."""
+def _near_first(keep: Mask, pending: Index) -> Index:
+    """The first of `pending`, and those that differ from it in at most half as many records as it has."""
     first = keep[pending[0]]
-    changed = (keep[pending] != first).sum(axis=1)
-    same = (present[pending] == present[pending[0]]).all(axis=1)
-    return pending[same & (2 * changed < first.sum())]
+    return pending[2 * (keep[pending] != first).sum(axis=1) <= first.sum()]
 
 
-def _known_anchors(
-    trainer: LogisticTrainer, data: TrainingData, keep: Mask, present: Mask, base: Base | None
-) -> list[tuple[Anchor, Index]]:
-    """Anchors among the earlier models, each with the rows that start from it and need no other records."""
+def _earlier(trainer: LogisticTrainer, data: TrainingData, base: Base | None) -> list[tuple[Anchor, Index]]:
+    """Anchors among the earlier models, each with the rows that may start from it."""
     if base is None or not isinstance(base.models, LogisticModels) or base.models.trainer != trainer:
         return []
-    out = []
-    for number, anchor in base.models.anchors.items():
-        if anchor.data is not data:
-            continue
-        rows = np.flatnonzero(base.row == number)
-        inside = keep[np.ix_(rows, anchor.universe)]
-        known = inside.sum(axis=1) == keep[rows].sum(axis=1)
-        near = 2 * (inside != anchor.solutions[0].keep).sum(axis=1) < anchor.solutions[0].keep.sum()
-        rows = rows[known & near & (present[rows] == anchor.present).all(axis=1)]
-        if len(rows):
-            out.append((anchor, rows))
-    return out
+    anchors = base.models.anchors.items()
+    return [(anchor, np.flatnonzero(base.row == number)) for number, anchor in anchors if anchor.data is data]
 
 
-def _solve_anchor(trainer: LogisticTrainer, data: TrainingData, keep: Mask, present: Mask) -> Anchor:
-    """The first row of `keep`, solved alone, over the records of all rows."""
+def _is_known(data: TrainingData, anchor: Anchor, changes: "Changes") -> Mask:
+    """Which models have the anchor's classes, differ from it as `_near_first` says, and need no other records."""
+    outside = np.ones(len(anchor.keep), dtype=bool)
+    outside[anchor.universe] = False
+    near = (2 * changes.count <= anchor.keep.sum()) & (changes.sum(outside[changes.record]) == 0)
+    return near & (_present(data, changes) == anchor.present).all(axis=1)
+
+
+def _solve_anchor(trainer: LogisticTrainer, data: TrainingData, changes: "Changes", present: Mask) -> Anchor:
+    """The model on the base's records, solved alone, over the records of all models."""
     from aftertrace.trainers._convex import Problem, solve
     from aftertrace.trainers._design import Frame, design
     from aftertrace.trainers._links import Sigmoid, Softmax
 
-    universe = np.flatnonzero(keep.any(axis=0))
+    inside = changes.base.copy()
+    inside[changes.record] = True
+    universe = np.flatnonzero(inside)
     x, label = data.x[universe], data.label[universe]
     frame = Frame.of(x)
     matrix = design(frame.apply(x))
@@ -305,9 +323,9 @@ def _solve_anchor(trainer: LogisticTrainer, data: TrainingData, keep: Mask, pres
     else:
         place = np.cumsum(present) - 1
         problems = [Problem(matrix, np.maximum(place[label], 0), weight, Softmax(), len(classes))]
-    first = keep[0, universe]
-    penalty = _penalty_of(trainer, frame, matrix.rows, first)
-    return Anchor(data, universe, frame, tuple(solve(each, first, penalty) for each in problems), present)
+    keep = changes.base[universe]
+    penalty = _penalty_of(trainer, frame, matrix.rows, keep)
+    return Anchor(data, changes.base, universe, frame, tuple(solve(each, keep, penalty) for each in problems), present)
 
 
 def _penalty_of(trainer: LogisticTrainer, frame: "Frame", rows: Array, keep: Mask) -> Array:
@@ -324,32 +342,23 @@ def _penalty_of(trainer: LogisticTrainer, frame: "Frame", rows: Array, keep: Mas
     return np.append(variance / trainer.C, 0.0)
 
 
-def _penalties(trainer: LogisticTrainer, anchor: Anchor, keep: Mask) -> Array:
-    """`_penalty_of` for many models [M, N] that differ little from the anchor. -> [M, F + 1]"""
+def _penalties(trainer: LogisticTrainer, anchor: Anchor, changes: "Changes") -> Array:
+    """`_penalty_of` for models that differ little from the anchor. -> [M, F + 1]"""
     solution = anchor.solutions[0]
-    rows, first = solution.problem.design.rows, solution.keep
     if not trainer.scaled:
-        return np.repeat(solution.penalty[None], len(keep), axis=0)
-    x = rows[first, :-1]
-    mean = x.mean(axis=0)
-    shifted = rows[:, :-1] - mean  # sums of squares around the anchor's mean lose nothing to cancellation
-    square = (shifted[first] ** 2).sum(axis=0)
-    model, record = np.nonzero(keep != first)
-    sign = np.where(keep[model, record], 1.0, -1.0)[:, None]
-    n = keep.sum(axis=1)[:, None]
-    total, squares = np.zeros((len(keep), x.shape[1])), np.repeat(square[None], len(keep), axis=0)
-    np.add.at(total, model, sign * shifted[record])
-    np.add.at(squares, model, sign * shifted[record] ** 2)
-    variance = squares / n - (total / n) ** 2
-    still = np.ones_like(variance, dtype=bool)  # columns where no changed record differs from the mean
-    np.logical_and.at(still, model, shifted[record] == 0)
+        return np.repeat(solution.penalty[None], len(changes), axis=0)
+    rows, (mean, square) = solution.problem.design.rows, anchor.spread
+    n = changes.base.sum()
+    shifted = rows[changes.record, :-1] - mean  # sums of squares around the anchor's mean lose nothing to cancellation
+    signed = changes.sign[:, None] * shifted
+    left = (n + changes.sum(changes.sign))[:, None]
+    variance = (square + changes.sum(signed * shifted)) / left - (changes.sum(signed) / left) ** 2
+    moved = changes.sum(shifted != 0) > 0  # columns where some changed record differs from the mean
+    variance = np.where(moved | (square > 0), variance, solution.penalty[:-1] * trainer.C)
     # few are left with almost nothing of their variance: those are counted again from their own records
-    for row in np.flatnonzero((~still & (variance <= 1e-6 * (square / len(x)))).any(axis=1)):
-        variance[row] = _penalty_of(trainer, anchor.frame, rows, keep[row])[:-1] * trainer.C
-    unchanged = _penalty_of(trainer, anchor.frame, rows, first)[:-1] * trainer.C
-    flat = still & (square == 0)
-    variance[flat] = np.broadcast_to(unchanged, variance.shape)[flat]
-    return np.append(variance / trainer.C, np.zeros((len(keep), 1)), axis=1)
+    for row in np.flatnonzero((moved & (variance <= 1e-6 * (square / n))).any(axis=1)).tolist():
+        variance[row] = _penalty_of(trainer, anchor.frame, rows, changes.keep(row))[:-1] * trainer.C
+    return np.append(variance / trainer.C, np.zeros((len(changes), 1)), axis=1)
 
 
 def _log_posterior(logits: Array, present: Mask, independent: bool) -> Array:
