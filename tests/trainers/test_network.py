@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -249,6 +251,33 @@ class TestProtocol:
             start = replace(trainer, learning_rate=1e-300).fit(weighted, np.ones((1, 8), bool), streams=streams(1))
             moved.append(one - start.parameters(0)["2.bias"])
         assert np.allclose(moved[1], 3 * moved[0], rtol=1e-4)
+
+    def test_plain_networks_start_as_torch_lets_them(self):
+        """Uniform within 1 / sqrt(inputs), the default of `torch.nn.Linear`; the same in every path."""
+        data = problem(n_features=6)
+        trainer = NetworkTrainer(network=MLP((400,)), learning_rate=1e-30, epochs=1)
+        ours, theirs = (
+            each.fit(data, rows(data)[:1], streams=streams(1)).parameters(0) for each in (trainer, trainer.reference())
+        )
+        for name, inputs in (("0.weight", 6), ("0.bias", 6), ("2.weight", 400), ("2.bias", 400)):
+            bound = 1 / np.sqrt(inputs)
+            assert np.array_equal(ours[name], theirs[name])
+            assert 0.5 * bound < np.abs(ours[name]).max() <= bound
+        spread = torch.nn.Linear(6, 400).weight.detach().numpy().std()
+        assert np.isclose(ours["0.weight"].std(), spread, rtol=0.1)
+
+    def test_plain_networks_on_the_cpu_need_no_torch(self):
+        code = (
+            "import sys, numpy as np\n"
+            "from aftertrace.trainers import Model, TrainingData\n"
+            "data = TrainingData(np.zeros((40, 2)), np.arange(40) % 2, 2)\n"
+            "trainer = Model(name='mlp', preset='paper').trainer()\n"
+            "models = trainer.fit(data, np.ones((1, 40), bool), streams=[np.random.SeedSequence(0)])\n"
+            "models.log_posteriors(data.x, np.zeros(40, int))\n"
+            "print('torch' in sys.modules)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == "False"
 
     def test_classes_without_records(self):
         data = problem()

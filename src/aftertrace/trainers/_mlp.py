@@ -10,9 +10,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from aftertrace.trainers._network_loop import State, Stopping, build
-from aftertrace.trainers._network_rows import INIT, Row
+from aftertrace.trainers._blas import transposed_product
+from aftertrace.trainers._links import exponential
+from aftertrace.trainers._network_plain import initial, logits
+from aftertrace.trainers._network_rows import INIT, Row, State, Stopping
 from aftertrace.trainers._protocol import TrainingData
+from aftertrace.trainers._scaling import ROWS
 
 if TYPE_CHECKING:
     from aftertrace.trainers._network import MLP, NetworkTrainer
@@ -34,12 +37,13 @@ def fit_compiled(trainer: "NetworkTrainer", data: TrainingData, rows: Sequence[R
 
 
 class _Room:
-    """Arrays that are used again for every model: parameters, gradient and moments flat, one batch, its layers."""
+    """Arrays that are used again for every model: parameters and moments flat, one layer's gradient, one batch."""
 
     def __init__(self, units: NDArray[np.int64], batch_size: int, dtype: np.dtype) -> None:
-        n_parameters = int((units[:-1] * units[1:] + units[1:]).sum())
-        self.theta, self.gradient, self.first, self.second = np.zeros((4, n_parameters), dtype)
-        self.layers = np.zeros(batch_size * int(units.sum() + units.max()), dtype)  # and room for a panel of one
+        n_parameters = (units[:-1] + 1) * units[1:]
+        self.theta, self.first, self.second = np.zeros((3, int(n_parameters.sum())), dtype)
+        self.gradient = np.zeros(int(n_parameters.max()), dtype)
+        self.layers = np.zeros(batch_size * int(units.sum()), dtype)
         self.slopes = np.zeros(batch_size * int(units[1:].sum()), dtype)
         self.label = np.zeros(batch_size, np.int64)
         self.weight = np.zeros(batch_size, dtype)
@@ -47,13 +51,12 @@ class _Room:
 
 def _fit_row(trainer: "NetworkTrainer", data: TrainingData, row: Row, units: NDArray[np.int64], room: _Room) -> State:
     dtype = room.theta.dtype
-    state = {
-        name: value.numpy()
-        for name, value in build(trainer.network, int(units[0]), int(units[-1]), row.seed(INIT)).state_dict().items()
-    }
+    state = initial(units.tolist(), row.seed(INIT))
     room.theta[:] = np.concatenate([value.T.ravel() for value in state.values()])
     room.first[:] = room.second[:] = 0
-    x = row.scaled(data.x[row.train]).astype(dtype)
+    x = np.empty((len(row.train), units[0]), dtype)
+    for start in range(0, len(x), ROWS):
+        x[start : start + ROWS] = row.scaled(data.x[row.train[start : start + ROWS]])
     label = data.label[row.train]
     weight = (np.ones(len(label)) if data.weight is None else data.weight[row.train]).astype(dtype)
     rates = np.array([trainer.learning_rate, trainer.weight_decay, trainer.momentum, _BETA, _GAMMA, _EPS])
@@ -99,13 +102,9 @@ def _state(like: State, theta: Array) -> State:
 
 def _validate(data: TrainingData, row: Row, state: State) -> float:
     """The loss on records that are not trained on."""
-    values = cast("list[Array]", list(state.values()))
-    hidden = row.scaled(data.x[row.validation]).astype(values[0].dtype)
-    for weight, bias in zip(values[:-2:2], values[1:-2:2], strict=True):
-        hidden = np.maximum(hidden @ weight.T + bias, 0)
-    logits = (hidden @ values[-2].T + values[-1]).astype(np.float64)
+    values = logits(state, row.scaled(data.x[row.validation]))
     label = data.label[row.validation]
-    loss = np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(label)), label]
+    loss = np.logaddexp.reduce(values, axis=1) - values[np.arange(len(label)), label]
     if data.weight is None:
         return float(loss.mean())
     each = data.weight[row.validation]
@@ -133,6 +132,8 @@ def _epoch(  # type: ignore[no-untyped-def] # compiled
 ):
     """One pass over the records in `order`. -> number of steps so far"""
     batch_size = batch_label.size
+    typed, bias = rates.astype(theta.dtype), np.empty(2, theta.dtype)
+    room = np.empty((2, batch_size * units[-1]))  # for the softmax, in float64
     for start in range(0, order.size, batch_size):
         size = min(batch_size, order.size - start)
         batch = layers[: size * units[0]].reshape(size, units[0])
@@ -142,20 +143,21 @@ def _epoch(  # type: ignore[no-untyped-def] # compiled
             batch_weight[i] = weight[record]
             for f in range(units[0]):
                 batch[i, f] = x[record, f]
-        _gradient(units, theta, gradient, layers, slopes, batch_label[:size], batch_weight[:size])
         steps += 1
-        if is_adam:
-            bias = np.array([1 - rates[3] ** steps, 1 - rates[4] ** steps])
-            _adam(theta, gradient, first, second, rates.astype(theta.dtype), bias.astype(theta.dtype))
-        else:
-            _sgd(theta, gradient, first, rates.astype(theta.dtype))
+        bias[0], bias[1] = 1 - rates[3] ** steps, 1 - rates[4] ** steps
+        here = _forward(units, theta, layers, size)
+        K = units[-1]
+        slope = slopes[: size * K].reshape(size, K)
+        logits = layers[here : here + size * K].reshape(size, K)
+        _softmax_slope(logits, batch_label[:size], batch_weight[:size], slope, room)
+        _backward(units, theta, gradient, first, second, layers, slopes, size, here, typed, bias, is_adam)
     return steps
 
 
 @compiled
-def _gradient(units, theta, gradient, layers, slopes, label, weight):  # type: ignore[no-untyped-def] # compiled
-    """Forward and backward through a batch whose records are at the start of `layers`."""
-    size, depth = label.size, units.size - 1
+def _forward(units, theta, layers, size):  # type: ignore[no-untyped-def] # compiled
+    """Through a batch whose records are at the start of `layers`. -> where the logits start"""
+    depth = units.size - 1
     at, here, there = 0, 0, size * units[0]
     for layer in range(depth):
         n, m = units[layer], units[layer + 1]
@@ -168,30 +170,42 @@ def _gradient(units, theta, gradient, layers, slopes, label, weight):  # type: i
             for i in range(size):
                 out[i] += b
         at, here, there = at + n * m + m, there, there + size * m
-    K, spare = units[depth], there
-    slope = slopes[: size * K].reshape(size, K)
-    _softmax_slope(layers[here : here + size * K].reshape(size, K), label, weight, slope)
-    end, now = size * K, 0
+    return here
+
+
+@compiled
+def _backward(units, theta, gradient, first, second, layers, slopes, size, here, rates, bias, is_adam):  # type: ignore[no-untyped-def] # compiled
+    """From the slope of the loss by the logits, at the start of `slopes`; `here` is where the logits start.
+
+    A layer's parameters move as soon as nothing needs the old ones, while its gradient is in the cache.
+    """
+    depth = units.size - 1
+    at, now, end = theta.size, 0, size * units[depth]
     for layer in range(depth - 1, -1, -1):
         n, m = units[layer], units[layer + 1]
         at -= n * m + m
+        stop = at + n * m + m
         there, here = here, here - size * n
         slope = slopes[now : now + size * m].reshape(size, m)
         into = layers[here:there].reshape(size, n)
-        _outer(into, slope, gradient[at : at + n * m].reshape(n, m), layers[spare:])
-        _sum_rows(slope, gradient[at + n * m : at + n * m + m])
+        _outer(into, slope, gradient[: n * m].reshape(n, m))
+        _sum_rows(slope, gradient[n * m : n * m + m])
         if layer:
             back = slopes[end : end + size * n].reshape(size, n)
             np.dot(slope, theta[at : at + n * m].reshape(n, m).T, back)
             _relu_slope(back, into)
             now, end = end, end + size * n
+        if is_adam:
+            _adam(theta[at:stop], gradient, first[at:stop], second[at:stop], rates, bias)
+        else:
+            _sgd(theta[at:stop], gradient, first[at:stop], rates)
 
 
 @compiled
 def _panel(n, others):  # type: ignore[no-untyped-def] # compiled
-    """Rows per panel when `n` are shared out evenly, so that a panel's product has at most `_SMALL` terms."""
+    """Rows per panel, so that a panel's product has at most `_SMALL` terms: all `n`, or a multiple of a vector's 16."""
     parts = -(-n * others // _SMALL)
-    return -(-n // parts)
+    return n if parts == 1 else max(16, n // parts // 16 * 16)
 
 
 @compiled
@@ -203,19 +217,11 @@ def _product(a, b, out):  # type: ignore[no-untyped-def] # compiled
 
 
 @compiled
-def _outer(a, b, out, spare):  # type: ignore[no-untyped-def] # compiled
+def _outer(a, b, out):  # type: ignore[no-untyped-def] # compiled
     """`out` [F, H] becomes `a` [B, F] transposed times `b` [B, H], by panels of columns of `a`."""
     step = _panel(a.shape[1], b.size)
-    if step == a.shape[1]:
-        np.dot(a.T, b, out)
-        return
     for start in range(0, a.shape[1], step):
-        width = min(step, a.shape[1] - start)
-        panel = spare[: len(a) * width].reshape(len(a), width)
-        for i in range(len(a)):
-            for f in range(width):
-                panel[i, f] = a[i, start + f]
-        np.dot(panel.T, b, out[start : start + width])
+        transposed_product(a, b, start, min(start + step, a.shape[1]), out)
 
 
 @compiled
@@ -239,30 +245,39 @@ def _relu_slope(back, into):  # type: ignore[no-untyped-def] # compiled
 @compiled
 def _sum_rows(slope, out):  # type: ignore[no-untyped-def] # compiled
     out[:] = 0
-    for i in range(slope.shape[0]):
+    whole = slope.shape[0] // 4 * 4
+    for i in range(0, whole, 4):  # one load and store of a sum for four rows
+        a, b, c, d = slope[i], slope[i + 1], slope[i + 2], slope[i + 3]
+        for j in range(out.size):
+            out[j] += a[j] + b[j] + c[j] + d[j]
+    for i in range(whole, slope.shape[0]):
         row = slope[i]
         for j in range(out.size):
             out[j] += row[j]
 
 
 @compiled
-def _softmax_slope(logits, label, weight, slope):  # type: ignore[no-untyped-def] # compiled
+def _softmax_slope(logits, label, weight, slope, room):  # type: ignore[no-untyped-def] # compiled
     """Derivative of the weighted mean cross-entropy by the logits."""
     total = weight.sum()
     if total <= 0:
         slope[:] = 0
         return
-    for i in range(logits.shape[0]):
-        row, to, share = logits[i], slope[i], weight[i] / total
+    B, K = logits.shape
+    value, scale = room[0, : B * K].reshape(B, K), room[1, : B * K]
+    for i in range(B):
+        row = logits[i]
         top = row[0]
-        for k in range(1, row.size):
+        for k in range(1, K):
             top = max(top, row[k])
-        norm = share * 0
-        for k in range(row.size):
-            to[k] = np.exp(row[k] - top)
-            norm += to[k]
-        for k in range(row.size):
-            to[k] *= share / norm
+        for k in range(K):
+            value[i, k] = row[k] - top
+    exponential(value.reshape(B * K), scale, scale.view(np.int64))
+    for i in range(B):
+        to, share = slope[i], weight[i] / total
+        norm = value[i].sum()
+        for k in range(K):
+            to[k] = value[i, k] * (share / norm)
         to[label[i]] -= share
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, TypeGuard, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,10 @@ class MLP:
         _check_choice("activation", self.activation, tuple(_ACTIVATIONS))
         if not 0 <= self.dropout < 1:
             raise ValueError(f"`dropout` must be a probability in [0, 1), got {self.dropout}.")
+
+    def widths(self, n_features: int, n_classes: int) -> tuple[int, ...]:
+        """Numbers of units from the columns to the logits."""
+        return (n_features, *self.hidden, n_classes)
 
     def build(self, n_features: int, n_classes: int) -> "torch.nn.Module":
         """[Q, F] -> [Q, K]"""
@@ -322,7 +326,7 @@ class NetworkModels:
         return values - np.log(np.exp(values).sum(axis=1, keepdims=True))
 
 
-def is_plain(network: Network) -> bool:
+def is_plain(network: Network) -> TypeGuard[MLP]:
     """Whether a network is linear layers and ReLUs, for which torch is not needed on the CPU."""
     return (
         isinstance(network, MLP)
@@ -341,8 +345,7 @@ def compiles(trainer: NetworkTrainer) -> bool:
 def _n_weights(network: Network, n_features: int, n_classes: int) -> int:
     match network:
         case MLP():
-            widths = (n_features, *network.hidden, n_classes)
-            return sum((a + 3) * b for a, b in pairwise(widths))
+            return sum((a + 3) * b for a, b in pairwise(network.widths(n_features, n_classes)))
         case CNN():
             flat = n_features // network.shape[0] * 16  # 64 channels of a quarter of the pixels
             return 32 * 9 * (network.shape[0] + 64) + 128 * (flat + n_classes)

@@ -1,6 +1,5 @@
 """The plain torch loop, one model at a time: the slow obvious twin of the other paths, and what they share with it."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,13 +13,14 @@ from torch import nn
 from torch.nn import functional
 
 from aftertrace.errors import TrainingError
-from aftertrace.trainers._network_rows import DROPOUT, INIT, Row
+from aftertrace.trainers._network import is_plain
+from aftertrace.trainers._network_plain import initial
+from aftertrace.trainers._network_rows import DROPOUT, INIT, Row, State, Stopping
 from aftertrace.trainers._protocol import TrainingData
 
 if TYPE_CHECKING:
-    from aftertrace.trainers._network import EarlyStopping, Network, NetworkTrainer
+    from aftertrace.trainers._network import Network, NetworkTrainer
 
-State = dict[str, NDArray[np.generic]]
 _DTYPES = {"float32": torch.float32, "float64": torch.float64, "bf16": torch.float32}
 
 
@@ -71,6 +71,9 @@ def build(network: "Network", n_features: int, n_classes: int, seed: int) -> nn.
     """A new module on the CPU in float32, so that the same seed gives the same weights in every precision."""
     with _global_generator(seed):
         module = network.build(n_features, n_classes)
+    if is_plain(network):
+        first = initial(network.widths(n_features, n_classes), seed)
+        module.load_state_dict({name: torch.from_numpy(value) for name, value in first.items()})
     for parent in list(module.modules()):
         for name, layer in list(parent.named_children()):
             if type(layer) is nn.Dropout:
@@ -186,24 +189,6 @@ def mean_loss(logits: torch.Tensor, label: torch.Tensor, weight: torch.Tensor | 
     total = weight.sum()
     losses = functional.cross_entropy(logits, label, reduction="none")
     return (weight * losses).sum() / torch.where(total > 0, total, torch.ones_like(total))
-
-
-class Stopping:
-    """Counts epochs without a lower validation loss, and holds the best state where it is to be restored."""
-
-    def __init__(self, rule: "EarlyStopping") -> None:
-        self._rule = rule
-        self._lowest = math.inf
-        self._stale = 0
-        self.best: State | None = None
-
-    def ends(self, loss: float, state: Callable[[], State]) -> bool:
-        """Whether training ends after an epoch with validation loss `loss` and model `state()`."""
-        self._stale = 0 if loss < self._lowest - self._rule.tolerance else self._stale + 1
-        if loss < self._lowest:
-            self._lowest = loss
-            self.best = state() if self._rule.restore else None
-        return self._stale >= self._rule.patience
 
 
 def state_of(module: nn.Module) -> State:

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 State = Mapping[str, NDArray[Any]]
 
 
-def initial(widths: Sequence[int], seed: int) -> dict[str, NDArray[np.float32]]:
+def initial(widths: Sequence[int], seed: int) -> dict[str, NDArray[np.generic]]:
     """First weights of layers of `widths`, by the names of torch's `Sequential` of linear layers and ReLUs.
 
     All are uniform within 1 / sqrt(inputs), which is torch's default for linear layers.
     """
-    rng, state = np.random.default_rng(seed), {}
+    rng = np.random.default_rng(seed)
+    state: dict[str, NDArray[np.generic]] = {}
     for number, (inputs, units) in enumerate(pairwise(widths)):
         bound = 1 / np.sqrt(inputs)
         for name, shape in (("weight", (units, inputs)), ("bias", (units,))):

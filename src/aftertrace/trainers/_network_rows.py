@@ -1,7 +1,9 @@
 """What one row of `keep` is trained on, and where its randomness comes from. No framework enters here."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,11 @@ from aftertrace.errors import TrainingError
 from aftertrace.trainers._protocol import TrainingData
 from aftertrace.trainers._scaling import standard
 
+if TYPE_CHECKING:
+    from aftertrace.trainers._network import EarlyStopping
+
+State = dict[str, NDArray[np.generic]]
+"""A network's arrays by torch's names."""
 INIT, ORDER, DROPOUT, VALIDATION = range(4)  # children of a row's stream, by meaning; appended, never renumbered
 
 
@@ -38,6 +45,24 @@ class Row:
         units = x - self.mean
         units /= self.scale
         return units
+
+
+class Stopping:
+    """Counts epochs without a lower validation loss, and holds the best state where it is to be restored."""
+
+    def __init__(self, rule: "EarlyStopping") -> None:
+        self._rule = rule
+        self._lowest = math.inf
+        self._stale = 0
+        self.best: State | None = None
+
+    def ends(self, loss: float, state: Callable[[], State]) -> bool:
+        """Whether training ends after an epoch with validation loss `loss` and model `state()`."""
+        self._stale = 0 if loss < self._lowest - self._rule.tolerance else self._stale + 1
+        if loss < self._lowest:
+            self._lowest = loss
+            self.best = state() if self._rule.restore else None
+        return self._stale >= self._rule.patience
 
 
 def child(stream: np.random.SeedSequence, purpose: int) -> np.random.SeedSequence:

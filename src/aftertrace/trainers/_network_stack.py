@@ -16,8 +16,6 @@ from torch.nn import functional
 from aftertrace.trainers._network_loop import (
     Batch,
     MaskedDropout,
-    State,
-    Stopping,
     build,
     draw_mask,
     dtype_of,
@@ -25,7 +23,7 @@ from aftertrace.trainers._network_loop import (
     optimizer_of,
     refusals,
 )
-from aftertrace.trainers._network_rows import INIT, Row
+from aftertrace.trainers._network_rows import INIT, Row, State, Stopping
 from aftertrace.trainers._protocol import TrainingData
 
 if TYPE_CHECKING:
