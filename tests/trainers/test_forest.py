@@ -375,3 +375,38 @@ class TestBadInput:
     def test_number_of_trees(self):
         with pytest.raises(ValueError, match="`n_estimators` must be at least 1, got 0"):
             ForestTrainer(n_estimators=0)
+
+
+def test_queries_that_are_alike_are_answered_as_others_are(monkeypatch):
+    data = problem(0)
+    keep = np.ones((3, len(data.label)), dtype=bool)
+    keep[1, 0] = keep[2, 1] = False
+    models = ForestTrainer(n_estimators=5).fit(data, keep, streams=[stream(m) for m in range(3)])
+    x, model = np.repeat(data.x, 3, axis=0), np.tile(np.arange(3), len(data.x))
+    plain = models.log_posteriors(x, model)
+    monkeypatch.setattr("aftertrace.trainers._forest._MANY", 1)
+    assert np.array_equal(models.log_posteriors(x, model), plain)
+
+
+def test_versions_take_over_the_records_of_the_original(monkeypatch):
+    from aftertrace.trainers import Base
+
+    data = problem(0)
+    keep = np.ones((4, len(data.label)), dtype=bool)
+    keep[:, :5] = False
+    keep[[1, 2, 3], [7, 8, 9]] = False
+    trainer = TreeTrainer(max_leaf_nodes=6)
+    same = [stream()] * 3
+    cold = trainer.fit(data, keep[1:], streams=same)
+    original = trainer.fit(data, keep[:1], streams=same[:1])
+    monkeypatch.setattr("aftertrace.trainers._forest._coded", None)  # a call would fail
+    warm = trainer.fit(data, keep[1:], streams=same, base=Base(original, np.zeros(3, int)))
+    for row in range(3):
+        model = np.full(len(data.x), row)
+        assert np.array_equal(cold.log_posteriors(data.x, model), warm.log_posteriors(data.x, model))
+    monkeypatch.undo()
+    keep[1, 0] = True  # a record that the original did not have
+    added = trainer.fit(data, keep[1:], streams=same, base=Base(original, np.zeros(3, int)))
+    alone = trainer.fit(data, keep[1:2], streams=same[:1])
+    first = np.zeros(len(data.x), int)
+    assert np.array_equal(added.log_posteriors(data.x, first), alone.log_posteriors(data.x, first))

@@ -1,12 +1,17 @@
 """In this process, or in local ones."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from aftertrace.errors import TrainingError
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 C = TypeVar("C")
 T = TypeVar("T")
@@ -129,7 +134,13 @@ def _numbered(function: Callable[[C, T], A], context: C, number: int, task: T) -
 
 
 def _single_threaded(function: Callable[[C, T], A], context: C, task: T) -> A:
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):
+    with _thread_pools(len(sys.modules)).limit(limits=1):
         return function(context, task)
+
+
+@lru_cache(maxsize=1)
+def _thread_pools(n_modules: int) -> "ThreadpoolController":
+    """The thread pools of libraries. Finding them takes milliseconds: again only when modules have come since."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()

@@ -42,7 +42,10 @@ def to_parquet(table: Posteriors, *, facts: Mapping[str, Any] | None = None) -> 
     }
     arrow = pa.table(columns).replace_schema_metadata({"aftertrace": json.dumps(manifest, sort_keys=True)})
     sink = io.BytesIO()
-    pq.write_table(arrow, sink, compression="zstd", write_page_checksum=True)
+    # posteriors hardly repeat, and nobody searches in them: dictionaries and statistics only take time
+    pq.write_table(
+        arrow, sink, compression="zstd", write_page_checksum=True, use_dictionary=False, write_statistics=False
+    )
     return sink.getvalue()
 
 

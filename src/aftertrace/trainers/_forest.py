@@ -19,6 +19,7 @@ Mask = NDArray[np.bool_]
 MaxFeatures = int | float | Literal["sqrt", "log2"] | None
 Bag = Literal["all", "bootstrap", "poisson"]
 
+_MANY = 10**6  # queries times trees from which queries that are alike are answered once
 _MOST_REMOVED = 0.25  # rows that lack more of the union than this are not grown beside the others
 
 
@@ -84,8 +85,8 @@ class TreeTrainer:
         device: str = "cpu",
         base: Base | None = None,
     ) -> "ForestModels":
-        """One tree per row; `base` is not used. Raises `TrainingError` for a row without records."""
-        return _fit(self, 1, "all", data, keep, streams, device)
+        """One tree per row; of `base` only its records are used. Raises `TrainingError` for a row without records."""
+        return _fit(self, 1, "all", data, keep, streams, device, base)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,9 +143,9 @@ class ForestTrainer:
         device: str = "cpu",
         base: Base | None = None,
     ) -> "ForestModels":
-        """One forest per row; `base` is not used. Raises `TrainingError` for a row without records."""
+        """One forest per row; of `base` only its records are used. Raises `TrainingError` for a row without records."""
         bag: Bag = "all" if not self.bootstrap else "poisson" if self.coupled else "bootstrap"
-        return _fit(self, self.n_estimators, bag, data, keep, streams, device)
+        return _fit(self, self.n_estimators, bag, data, keep, streams, device, base)
 
 
 @dataclass(frozen=True)
@@ -180,13 +181,14 @@ class ForestModels:
     """Trees that share their common parts: `root` [M, T] are nodes of `parts[part[m]]`.
 
     A node sends records with `x[feature] <= threshold` to `left`; a leaf has feature -1 and its class shares in
-    `share[left]`.
+    `share[left]`. `coded`: the records of the first part, which models of the same records can take over.
     """
 
     parts: Sequence["Forest"]
     part: Index  # [M]
     root: NDArray[np.int32]  # [M, T]
     n_classes: int
+    coded: "Coded | None" = None
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -220,6 +222,14 @@ class ForestModels:
 
     def log_posteriors(self, x: Array, model: Index) -> Array:
         """Log of the mean class shares. [Q, F], [Q] -> [Q, K]; `-inf` where no leaf has a record of the class"""
+        if len(x) * self.root.shape[1] < _MANY:
+            return self._answers(x, model)
+        # of an attack's queries many are alike, as the posteriors of trees are
+        distinct, place = np.unique(np.column_stack([model, x]), axis=0, return_inverse=True)
+        values = self._answers(np.ascontiguousarray(distinct[:, 1:]), distinct[:, 0].astype(np.int64))
+        return values[place.ravel()]
+
+    def _answers(self, x: Array, model: Index) -> Array:
         from aftertrace.trainers._grow import answer
 
         values = np.empty((len(x), self.n_classes))
@@ -283,6 +293,7 @@ def _fit(
     keep: Mask,
     streams: Sequence[np.random.SeedSequence],
     device: str,
+    base: Base | None,
 ) -> ForestModels:
     if device != "cpu":
         raise UnsupportedError(f"Trees and forests are trained on device 'cpu', got {device!r}.")
@@ -293,12 +304,18 @@ def _fit(
     key = np.array([each.generate_state(1, np.uint64)[0] for each in streams], dtype=np.uint64)
     whole = data.weight is None or bool((data.weight == np.rint(data.weight)).all())
     # bags that are drawn by place, and sums that are rounded, leave nothing to share
-    groups = _groups(keep, key) if whole and bag != "bootstrap" else [np.array([m]) for m in range(len(keep))]
-    grown = [_grow(shape, n_trees, bag, data, keep[rows], int(key[rows[0]])) for rows in groups]
+    union = np.flatnonzero(keep.any(axis=0))  # far fewer than the data set has
+    inside = keep[:, union]
+    groups = _groups(inside, key) if whole and bag != "bootstrap" else [np.array([m]) for m in range(len(keep))]
+    known = base.models.coded if base is not None and isinstance(base.models, ForestModels) else None
+    coded = [Coded.of(data, union[inside[rows].any(axis=0)], known) for rows in groups]
+    grown = [
+        _grow(shape, n_trees, bag, own, keep[rows], int(key[rows[0]])) for own, rows in zip(coded, groups, strict=True)
+    ]
     part, root = np.zeros(len(keep), dtype=np.int64), np.zeros((len(keep), n_trees), dtype=np.int32)
     for number, rows in enumerate(groups):
         part[rows], root[rows] = number, grown[number][1]
-    return ForestModels([forest for forest, _ in grown], part, root, data.n_classes)
+    return ForestModels([forest for forest, _ in grown], part, root, data.n_classes, coded[0] if coded else None)
 
 
 def _joined(models: Sequence[ForestModels], n_models: int) -> ForestModels:
@@ -322,14 +339,30 @@ def _groups(keep: Mask, key: NDArray[np.uint64]) -> list[Index]:
     return out
 
 
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """The records `union` of `data` as trees are grown on them."""
+
+    data: TrainingData
+    union: Index
+    records: "Records"
+
+    @classmethod
+    def of(cls, data: TrainingData, union: Index, known: "Coded | None") -> "Coded":
+        """`known`, if it is of the same records."""
+        if known is not None and known.data is data and np.array_equal(known.union, union):
+            return known
+        return cls(data, union, _coded(data, union))
+
+
 def _grow(
-    shape: _Shape, n_trees: int, bag: Bag, data: TrainingData, keep: Mask, key: int
+    shape: _Shape, n_trees: int, bag: Bag, coded: Coded, keep: Mask, key: int
 ) -> tuple["Forest", NDArray[np.int32]]:
     """All trees of rows that share a stream. -> nodes, and roots [M, T]"""
     from aftertrace.trainers._grow import bootstrap_bag, grow, poisson_bag, tree_key
 
-    union = np.flatnonzero(keep.any(axis=0))
-    records, rule = _coded(data, union), _rule(shape, data.x.shape[1])
+    data, union, records = coded.data, coded.union, coded.records
+    rule = _rule(shape, data.x.shape[1])
     row, gone = np.nonzero(~keep[:, union])
     first = np.searchsorted(row, np.arange(len(keep) + 1))
     desk = _room(records, rule)
