@@ -3,15 +3,25 @@
 import numpy as np
 import pytest
 
+from aftertrace import attacks
 from aftertrace.attacks import (
     ATTACK_CHECKS,
     FUNCTIONS,
     Adversary,
+    Attack,
+    ConfidenceRatio,
+    ConformalRank,
     EucDist,
     Feature,
     FeatureAttack,
+    JointLikelihoodRatio,
+    Lira,
     LogitDrop,
+    LossRise,
     OriginalLogit,
+    QuantileDrop,
+    Rmia,
+    Superset,
     check_attack,
     check_needs,
     direct_concat,
@@ -28,6 +38,22 @@ ATTACKS = [
     LogitDrop(),
     EucDist(),
     OriginalLogit(),
+    LossRise(),
+    ConfidenceRatio(),
+    ConformalRank(),
+    ConformalRank(LossRise(), by_class=True, bins=2, gamma=1.01),
+    ConformalRank(FeatureAttack(Feature.SORTED_DIFF, "logistic")),
+    QuantileDrop(),
+    Superset(),
+    Superset(classical=True),
+    JointLikelihoodRatio(),
+    JointLikelihoodRatio(linear=True),
+    Lira(online=False),
+    Lira(pooled_variance=True),
+    Lira(unlearned=True),
+    Lira(),
+    Rmia(),
+    Rmia(online=False, gamma=2.0),
     *(FeatureAttack(feature, classifier) for feature in Feature for classifier in ("tree", "logistic")),
     FeatureAttack(Feature.SORTED_DIFF, "forest"),
     FeatureAttack(Feature.SORTED_DIFF, "mlp"),
@@ -43,6 +69,17 @@ def test_attack_conforms(attack, check):
 def test_every_feature_is_tested():
     assert set(FUNCTIONS) == set(Feature)
     assert {attack.feature for attack in ATTACKS if isinstance(attack, FeatureAttack)} == set(Feature)
+
+
+def test_every_attack_is_tested():
+    kinds = {
+        thing for name in attacks.__all__ if hasattr(thing := getattr(attacks, name), "fit") and thing is not Attack
+    }
+    assert kinds == {type(attack) for attack in ATTACKS}
+
+
+def test_names_differ():
+    assert len({attack.name for attack in ATTACKS}) == len(ATTACKS)
 
 
 class Upside(LogitDrop):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aftertrace.errors import UnsupportedError
-from aftertrace.posteriors import Kind, Posteriors
+from aftertrace.posteriors import Kind, Posteriors, Role, Use
 
 
 class Adversary(StrEnum):
@@ -28,6 +28,7 @@ class Needs:
     kinds: frozenset[Kind] = frozenset({Kind.POSTERIOR, Kind.LABEL})
     label: bool = False  # the true class of every query
     probes: frozenset[str] = field(default_factory=frozenset)
+    held_out: bool = False  # unseen queries of the target's models that may be looked at: public, never evaluated
 
 
 class Scorer(Protocol):
@@ -42,9 +43,9 @@ class Attack(Protocol):
     """A way to tell deleted from unseen records. A specification, like a trainer.
 
     Guarantees, checked by `aftertrace.attacks.conformance`: finite scores; the same seed gives the same
-    scores; a query's score does not depend on the other queries or their order; renaming classes changes
-    nothing where `class_symmetric`; inputs are unchanged; no signal gives AUC near one half, a planted leak is
-    found (by attacks on two versions).
+    scores; a query's score does not depend on the other evaluated queries or on any order (on held-out unseen
+    ones it may: they are public); renaming classes changes nothing where `class_symmetric`; inputs are unchanged;
+    no signal gives AUC near one half, a planted leak is found (by attacks on two versions).
     """
 
     @property
@@ -102,5 +103,7 @@ def check_needs(attack: Attack, table: Posteriors, *, adversary: Adversary) -> N
     absent = sorted(attack.needs.probes - table.probes.keys())
     if absent:
         lacking.append(f"the probes {', '.join(absent)}")
+    if attack.needs.held_out and not ((table.use == Use.HELD_OUT) & (table.role == Role.UNSEEN)).any():
+        lacking.append("held-out unseen queries on the target side, and there are none")
     if lacking:
         raise UnsupportedError(f"Attack {attack.name} needs {'; '.join(lacking)}.")

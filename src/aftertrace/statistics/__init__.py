@@ -12,12 +12,30 @@ that they are conditional on the ones at hand. Scores may be infinite; NaN is a 
     (1.0, 6, 0.541)
 """
 
+from aftertrace.statistics._bootstrap import auc_interval_two_way, bca_by_original, percentile_by_original
 from aftertrace.statistics._clopper_pearson import clopper_pearson
 from aftertrace.statistics._conditional import auc_interval_one_pair
 from aftertrace.statistics._controls import exchanged_roles, split_unseen
 from aftertrace.statistics._degradation import Degradation, degradation
+from aftertrace.statistics._delong_clustered import delong_clustered
+from aftertrace.statistics._epsilon import (
+    EpsilonBound,
+    epsilon_bonferroni,
+    epsilon_clopper_pearson,
+    epsilon_split,
+)
 from aftertrace.statistics._jackknife import MIN_ORIGINALS, auc_by_original, auc_interval, rate_interval
-from aftertrace.statistics._multiple import holm
+from aftertrace.statistics._multiple import benjamini_hochberg, holm, unseen_needed
+from aftertrace.statistics._one_run import epsilon_one_run, one_run_guesses, one_run_p_value
+from aftertrace.statistics._power import VarianceComponents, originals_needed, variance_components
+from aftertrace.statistics._privacy import (
+    DpGuarantee,
+    auc_ceiling,
+    dp_compose,
+    dp_group,
+    dp_substitution,
+    tpr_ceiling,
+)
 from aftertrace.statistics._rates import (
     RateAtFpr,
     balanced_accuracy,
@@ -27,30 +45,55 @@ from aftertrace.statistics._rates import (
 )
 from aftertrace.statistics._records import Interval, TestResult
 from aftertrace.statistics._roc import Curve, auc, roc_curve
+from aftertrace.statistics._sequence import ConfidenceSequence, confidence_sequence
 from aftertrace.statistics._signflip import sign_flip_test, sign_flip_tests
 
 __all__ = [
     "MIN_ORIGINALS",
+    "ConfidenceSequence",
     "Curve",
     "Degradation",
+    "DpGuarantee",
+    "EpsilonBound",
     "Interval",
     "RateAtFpr",
     "TestResult",
+    "VarianceComponents",
     "auc",
     "auc_by_original",
+    "auc_ceiling",
     "auc_interval",
     "auc_interval_one_pair",
+    "auc_interval_two_way",
     "balanced_accuracy",
+    "bca_by_original",
+    "benjamini_hochberg",
     "best_threshold",
     "clopper_pearson",
+    "confidence_sequence",
     "conformal_threshold",
     "degradation",
+    "delong_clustered",
+    "dp_compose",
+    "dp_group",
+    "dp_substitution",
+    "epsilon_bonferroni",
+    "epsilon_clopper_pearson",
+    "epsilon_one_run",
+    "epsilon_split",
     "exchanged_roles",
     "holm",
+    "one_run_guesses",
+    "one_run_p_value",
+    "originals_needed",
+    "percentile_by_original",
     "rate_at_fpr",
     "rate_interval",
     "roc_curve",
     "sign_flip_test",
     "sign_flip_tests",
     "split_unseen",
+    "tpr_ceiling",
+    "unseen_needed",
+    "variance_components",
 ]
