@@ -142,6 +142,15 @@ class TestTwins:
         slow = trainer.reference().fit(data, keep, streams=streams(5))
         assert deviation(fast, slow, data.x) < 1e-12
 
+    @pytest.mark.parametrize("hidden", [(260, 250), (520, 510)], ids=["in panels", "too large for panels"])
+    def test_compiled_products_of_wide_layers(self, hidden):
+        trainer = NetworkTrainer(network=MLP(hidden), **{**EXACT, "batch_size": 33, "learning_rate": 1e-3})
+        data = problem()
+        keep = rows(data)[:2]
+        fast = trainer.fit(data, keep, streams=streams(2))
+        slow = trainer.reference().fit(data, keep, streams=streams(2))
+        assert deviation(fast, slow, data.x) < 1e-12
+
     @pytest.mark.parametrize("settings", SETTINGS, ids=range(len(SETTINGS)))
     @pytest.mark.parametrize(
         "network", [MLP((7,), dropout=0.4), MLP((6, 5), batch_norm=True, activation="tanh"), Residual()], ids=str
