@@ -73,6 +73,11 @@ class Audit:
     def of_folder(cls, path: Path | str) -> "Audit":
         """The audit of a finished run's folder. Raises `StoreError` if there is none or it is damaged."""
         folder = RunFolder(Path(path))
+        if (folder.path / "exposure.json").is_file():
+            raise StoreError(
+                f"{folder.path}: must be the folder of a run or an audit, and holds an exposure. Give the exposure's "
+                f"command again: it writes its report anew from the parts that are kept."
+            )
         return cls(
             manifest=folder.read_manifest(),
             result=_parsed(folder, "result.json", Result.from_json),

@@ -334,6 +334,9 @@ def test_exposure_of_a_known_set(tmp_path):
     again = invoke("exposure", "wine", "--model", "tree", "--unseen", 19, "--jobs", 2, "--out", tmp_path / "run")
     assert again.exit_code == ExitCode.OK
     assert before == {path.name: path.read_bytes() for path in (tmp_path / "run").glob("exposure.*")}
+    wrong = invoke("report", tmp_path / "run")
+    assert wrong.exit_code == ExitCode.WRONG_USE
+    assert "holds an exposure" in wrong.stderr
     other = invoke("exposure", "wine", "--unseen", 19, "--out", tmp_path / "run")
     assert other.exit_code == ExitCode.WRONG_USE
     assert "holds a run of another experiment" in other.stderr
