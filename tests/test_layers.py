@@ -20,7 +20,7 @@ LAYERS = [
     {"attacks", "procedures"},
     {"trainers"},
     {"data", "posteriors", "statistics"},
-    {"_hashing"},
+    {"_arrow", "_hashing"},
     {"errors", "_random", "_spelling"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

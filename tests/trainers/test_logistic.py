@@ -1,11 +1,15 @@
-"""Fast logistic regression against scikit-learn's solver at a tight tolerance, one row at a time."""
+"""Fast logistic regression against two slow ones, row by row: scikit-learn at a tight tolerance, and plain Newton."""
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from aftertrace._random import Stream, stream
 from aftertrace.errors import TrainingError
-from aftertrace.trainers import Base, LogisticTrainer, TrainingData, check_trainer
+from aftertrace.trainers import Base, LogisticTrainer, SklearnTrainer, TrainingData, check_trainer
 from aftertrace.trainers._convex import TOLERANCE
 from aftertrace.trainers._convex_variants import Changes
 
@@ -20,6 +24,14 @@ def streams(n):
     return [stream(0, Stream.TRAIN, number) for number in range(n)]
 
 
+def scikit_learn(trainer):
+    """Another's solver of the same problem, at a tolerance far below its default."""
+    classifier = LogisticRegression(C=trainer.C, solver="newton-cholesky", tol=1e-10, max_iter=1000)
+    if trainer.multiclass == "one-against-rest":
+        classifier = OneVsRestClassifier(classifier)
+    return SklearnTrainer(make_pipeline(StandardScaler(), classifier) if trainer.scaled else classifier)
+
+
 def posteriors(models, x, row):
     return np.exp(models.log_posteriors(x, np.full(len(x), row)))
 
@@ -27,10 +39,11 @@ def posteriors(models, x, row):
 def compare(trainer, data, keep, base=None, rows=None):
     fast = trainer.fit(data, keep, streams=streams(len(keep)), base=base)
     rows = range(len(keep)) if rows is None else rows
-    slow = trainer.reference().fit(data, keep[list(rows)], streams=streams(len(list(rows))))
-    for place, row in enumerate(rows):
-        difference = np.abs(posteriors(fast, data.x, row) - posteriors(slow, data.x, place)).max()
-        assert difference < 1e-8, f"row {row}: {difference}"
+    for twin in (scikit_learn(trainer), trainer.reference()):
+        slow = twin.fit(data, keep[list(rows)], streams=streams(len(list(rows))))
+        for place, row in enumerate(rows):
+            difference = np.abs(posteriors(fast, data.x, row) - posteriors(slow, data.x, place)).max()
+            assert difference < 1e-8, f"row {row}, {type(twin).__name__}: {difference}"
     assert fast.worst["log_odds_step"] <= TOLERANCE
     assert fast.counts["unconverged"] == 0
     return fast
@@ -67,6 +80,7 @@ def one_hot(seed=0, n=200, n_classes=2):
 @pytest.mark.parametrize("name", TRAINERS)
 def test_conforms(name):
     check_trainer(TRAINERS[name])
+    check_trainer(TRAINERS[name].reference())
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 5])

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from aftertrace._arrow import arrow_array
 from aftertrace.errors import PosteriorsError
 from aftertrace.posteriors._posteriors import Kind, Posteriors
 
@@ -27,12 +28,12 @@ def to_parquet(table: Posteriors, *, facts: Mapping[str, Any] | None = None) -> 
     import pyarrow.parquet as pq
 
     size = len(table)
-    columns: dict[str, Any] = {name: pa.array(getattr(table, name)) for name in _COLUMNS}
+    columns: dict[str, Any] = {name: arrow_array(getattr(table, name)) for name in _COLUMNS}
     nested = {"member": table.member, "log_values": table.log_values}
     nested |= {f"probe:{name}": probe for name, probe in table.probes.items()}
     for name, array in nested.items():
         flat = np.ascontiguousarray(array).reshape(size, math.prod(array.shape[1:]))
-        columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(flat.ravel()), flat.shape[1])
+        columns[name] = pa.FixedSizeListArray.from_arrays(arrow_array(flat.ravel()), flat.shape[1])
     manifest = {
         "format": FORMAT,
         "kind": table.kind.value,

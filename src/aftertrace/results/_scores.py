@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aftertrace._arrow import arrow_array
 from aftertrace.errors import StoreError
 from aftertrace.posteriors import Posteriors, Role
 
@@ -45,8 +46,9 @@ class Scores:
         columns = {name: getattr(self, name) for name in _COLUMNS}
         columns |= {"phi_before": self.phi[:, 0], "phi_after": self.phi[:, 1]}
         columns |= {f"score:{name}": values for name, values in self.score.items()}
+        arrays = {name: arrow_array(values) for name, values in columns.items()}
         sink = io.BytesIO()
-        pq.write_table(pa.table(columns), sink, compression="zstd", write_page_checksum=True)
+        pq.write_table(pa.table(arrays), sink, compression="zstd", write_page_checksum=True)
         return sink.getvalue()
 
     @classmethod

@@ -18,11 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aftertrace.trainers._convex import TOLERANCE, Array, Index, Mask, Pairs, Solution
+from aftertrace.trainers._scaling import MODELS
 
 Values = Any  # an array of numpy, or a tensor of torch on some device: no type is both
 
-MODELS = 128
-"""On the CPU, models per pass: their logits of a block of records fit the cache."""
 _HELD = 2**23  # numbers that the updates of one pass may hold
 _FEW = 16  # changed records that are always updated for
 _MOST_SHARED_STEPS = 25

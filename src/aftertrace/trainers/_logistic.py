@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from aftertrace.errors import TrainingError
 from aftertrace.trainers._device import check_device
 from aftertrace.trainers._protocol import Base, Promise, Seeding, Size, TrainingData
-from aftertrace.trainers._scaling import constant
+from aftertrace.trainers._scaling import MODELS, constant
 
 if TYPE_CHECKING:
     from aftertrace.trainers._convex import Problem, Solution
     from aftertrace.trainers._convex_variants import Changes, Place
     from aftertrace.trainers._design import Frame
-    from aftertrace.trainers._sklearn import SklearnTrainer
+    from aftertrace.trainers._logistic_plain import PlainLogistic
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -60,24 +60,14 @@ class LogisticTrainer:
     def seedings(self) -> frozenset[Seeding]:
         return frozenset(Seeding)
 
-    def reference(self) -> "SklearnTrainer":
-        """The slow twin: scikit-learn's solver, one row at a time, at a tolerance far below its default."""
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.multiclass import OneVsRestClassifier
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
+    def reference(self) -> "PlainLogistic":
+        """The slow twin: one row at a time by Newton's method, with none of this module's code."""
+        from aftertrace.trainers._logistic_plain import PlainLogistic
 
-        from aftertrace.trainers._sklearn import SklearnTrainer
-
-        classifier = LogisticRegression(C=self.C, solver="newton-cholesky", tol=1e-10, max_iter=1000)
-        if self.multiclass == "one-against-rest":
-            classifier = OneVsRestClassifier(classifier)
-        return SklearnTrainer(make_pipeline(StandardScaler(), classifier) if self.scaled else classifier)
+        return PlainLogistic(self)
 
     def working_bytes(self, size: Size) -> int:
         """About the most that a fit on the CPU and its models hold: records, Hessians, updates and steps of a pass."""
-        from aftertrace.trainers._convex_variants import MODELS
-
         columns = size.features + 1
         outputs = 1 if size.classes == 2 else size.classes
         unknowns = columns * (1 if self.multiclass == "one-against-rest" else outputs)

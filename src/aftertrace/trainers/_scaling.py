@@ -1,4 +1,4 @@
-"""Units of a model's own records, as scikit-learn's StandardScaler takes them."""
+"""Units of a model's own records, as scikit-learn's StandardScaler takes them; and how much fits a cache."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 ROWS = 256
 """Records at a time: arrays of a block are taken from memory that is there, and stay in cache."""
+MODELS = 128
+"""Variants of a logistic regression at a time: their logits of a block of records stay in cache."""
 
 
 def constant(variance: Array, mean: Array, n: int) -> NDArray[np.bool_]:
