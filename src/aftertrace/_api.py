@@ -19,6 +19,7 @@ from aftertrace.posteriors import Posteriors, read_pair
 from aftertrace.procedures import Procedure
 from aftertrace.results import Exposure, ExposureResult, Outcome, Result, Scores
 from aftertrace.scenarios import (
+    MOST_ORIGINALS,
     Experiment,
     Plan,
     Probe,
@@ -122,6 +123,8 @@ def run(
     memory: int | None = None,
     device: str = "cpu",
     keep_models: bool = False,
+    until_decided: bool = False,
+    most_originals: int = MOST_ORIGINALS,
     force: bool = False,
     procedure: Procedure | None = None,
     attacks: Sequence[Attack] = (),
@@ -132,7 +135,8 @@ def run(
 
     `changes`: "key=value" with dotted keys; `out`: the run's folder, below `runs/` by default; `jobs`: worker
     processes, fewer where `memory` (bytes, by default a quarter of the machine's) does not hold so many; `device`:
-    where models train ("cpu", "cuda"); `keep_models`: as safetensors in the folder; `procedure` replaces the
+    where models train ("cpu", "cuda"); `keep_models`: as safetensors in the folder; `until_decided`: add blocks of
+    target originals until the verdict's limit is decided, at most `most_originals`; `procedure` replaces the
     experiment's model and procedure; `attacks` are added. Run again to resume; only what is missing is trained.
     """
     if not isinstance(experiment, Experiment):
@@ -149,6 +153,8 @@ def run(
         device=device,
         memory=memory,
         keep_models=keep_models,
+        until_decided=until_decided,
+        most_originals=most_originals,
         progress=progress,
     )
     folder = RunFolder(finished.folder)

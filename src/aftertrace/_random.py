@@ -22,6 +22,7 @@ class Stream(IntEnum):
     PROBE = 7  # the randomness of one probe
     SPLIT = 8  # calibrate or evaluate, where the user brings the queries
     CERTIFY = 9  # which models are retrained by the reference
+    CANDIDATES = 10  # the records that a per-record adversary knows
 
 
 def stream(seed: int, purpose: Stream, *key: int | str) -> np.random.SeedSequence:

@@ -21,6 +21,7 @@ from aftertrace.errors import StoreError, TrainingError
 SMALL = [
     *(f"--set=scenario.{side}.{key}" for side in ("shadow", "target") for key in ("originals=6", "pairs=3")),
     "--set=attacks.classifiers=['tree']",
+    "--set=attacks.learned=[]",
     "--jobs=1",
 ]
 COMMAND = str(Path(sys.executable).with_name("aftertrace"))
@@ -234,6 +235,7 @@ def demo(out):
         "1",
         "--no-report",
         "--set=attacks.classifiers=['tree']",
+        "--set=attacks.learned=[]",
     ]
 
 

@@ -1,16 +1,27 @@
 """The assessment: verdicts from ends of intervals, planted leaks found, null cases silent, controls that can fail."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import aftertrace as at
 from aftertrace._random import Stream, rng_for
-from aftertrace.attacks import EucDist, Feature, FeatureAttack, LogitDrop, OriginalLogit, simulated_posteriors
+from aftertrace.attacks import (
+    EucDist,
+    Feature,
+    FeatureAttack,
+    LogitDrop,
+    OriginalLogit,
+    logit_drop,
+    simulated_posteriors,
+)
 from aftertrace.engine import InProcess
 from aftertrace.errors import InputError, PosteriorsError, StoreError, UnsupportedError
+from aftertrace.posteriors import Role
 from aftertrace.results import Outcome
 from aftertrace.scenarios import Judgement, assess, audit_posteriors, judge
-from aftertrace.scenarios._assess import _controls
+from aftertrace.scenarios._controls import controls
 from aftertrace.statistics import exchanged_roles
 
 PLAIN = (LogitDrop(), EucDist(), OriginalLogit())
@@ -59,7 +70,12 @@ def test_a_planted_leak_is_found_and_a_null_is_not():
 
 def test_null_controls_stay_silent_even_beside_a_strong_leak():
     failed = sum(
-        any(control.passed is False for control in judged(4, seed=seed, shadow=False).controls) for seed in range(200)
+        any(
+            control.passed is False
+            for control in judged(4, seed=seed, shadow=False).controls
+            if control.name != "planted"
+        )
+        for seed in range(200)
     )
     assert failed <= 4
 
@@ -72,9 +88,10 @@ def test_a_broken_instrument_fails_the_control():
     rows, called = exchanged_roles(target.role == 0, target.pair, rng=rng)
     score = np.random.default_rng(0).normal(size=len(target))
     score[rows] += called
-    unseen, permuted = _controls(score, target, judgement)
+    unseen, permuted, planted = controls(score, target, judgement)
     assert permuted.passed is False
-    assert unseen.passed is None
+    assert unseen.passed is not None  # over pairs of the original, as each has a single unseen query
+    assert planted.passed
     found = judged(0).attacks[0]
     assert judge(found, [found], [permuted], judgement).outcome is Outcome.INVALID
 
@@ -107,6 +124,26 @@ def test_trained_attacks_are_compared_with_their_classical_twin():
     assert trained.against.p_holm < 0.05
     assert trained.degradation.wins > trained.degradation.losses
     assert trained.balanced_accuracy > 0.6
+
+
+def test_a_planted_leak_that_is_not_found_makes_no_leak_shown_inconclusive():
+    tiny = [judged(0, seed=seed, originals=6, pairs=4, shadow=False) for seed in range(20)]
+    for found in tiny:
+        planted = next(control for control in found.controls if control.name == "planted")
+        shown = found.verdict.outcome is Outcome.LEAKS
+        assert shown or (found.verdict.outcome is Outcome.NOT_SHOWN) == planted.passed
+    assert sum(found.verdict.outcome is Outcome.INCONCLUSIVE for found in tiny) > 5
+
+
+def test_retained_records_are_a_control_where_they_are_queried():
+    """The unseen queries of every second original are called retained: their scores are exchangeable too."""
+    target = simulated_posteriors(leak=3, seed=0, originals=24, pairs=30)
+    stays = (target.role == Role.UNSEEN) & (target.pair % 2 == 1)
+    table = replace(target, member=target.member | stays[:, None])
+    judgement = Judgement(attack="LogitDrop", limit=None, confidence=0.95, seed=0)
+    found = {each.name: each for each in controls(logit_drop(table), table, judgement)}
+    assert found["retained/retained"].passed
+    assert found["retained/retained"].auc.n == 24
 
 
 def test_few_originals_say_what_is_missing():

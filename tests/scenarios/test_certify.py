@@ -22,7 +22,7 @@ def experiment(model="logistic", **more):
             "data": {"name": "breast-cancer"},
             "model": {"name": model, **more},
             "scenario": {"shadow": side, "target": side},
-            "attacks": {"features": [], "classifiers": []},
+            "attacks": {"features": [], "classifiers": [], "learned": []},
         }
     )
 

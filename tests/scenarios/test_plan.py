@@ -16,7 +16,7 @@ def experiment(**more):
                 "shadow": {"originals": 4, "pairs": 3, "records": 50},
                 "target": {"originals": 5, "pairs": 4, "records": 40},
             },
-            "attacks": {"features": ["SortedDiff"], "classifiers": ["tree"]},
+            "attacks": {"features": ["SortedDiff"], "classifiers": ["tree"], "learned": []},
             **more,
         }
     )
@@ -58,7 +58,8 @@ def test_a_line_through_the_last_two_trials(monkeypatch):
 def test_copies_make_a_side():
     data_units = draw_units(experiment().scenario, n_records=178, seed=0)
     trial = module._shorter(data_units[0], 2)
-    assert len(trial.deleted) == len(trial.unseen) == len(trial.held_out) == 2
+    assert len(trial.deleted) == 2
+    assert set(trial.queries.pair.tolist()) == {0, 1}
     table = module.simulate(
         module.Simulation(data=module.load(experiment().data), procedure=experiment().build_procedure(), seed=0),
         trial,

@@ -24,7 +24,7 @@ def experiment(model, **params):
             "data": {"name": "wine"},
             "model": {"name": model, "params": params},
             "scenario": {"shadow": side, "target": side},
-            "attacks": {"features": [], "classifiers": []},
+            "attacks": {"features": [], "classifiers": [], "learned": []},
         }
     )
 

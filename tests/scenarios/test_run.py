@@ -16,7 +16,7 @@ from aftertrace.posteriors import Role, Use
 from aftertrace.procedures import Amnesiac, Retrain
 from aftertrace.results import Outcome, Result
 from aftertrace.scenarios import Experiment, Simulation, draw_units, run_experiment, simulate
-from aftertrace.scenarios import _run as running
+from aftertrace.scenarios import _units as running
 from aftertrace.trainers import Model, Seeding
 
 SIZES = {"originals": 6, "pairs": 4, "records": 60}
@@ -25,7 +25,7 @@ SETTINGS = {
     "model": {"name": "tree"},
     "procedure": {"seed": "same"},
     "scenario": {"retained_per_pair": 1, "shadow": SIZES, "target": SIZES},
-    "attacks": {"features": ["SortedDiff", "DirectConcat"], "classifiers": ["tree", "logistic"]},
+    "attacks": {"features": ["SortedDiff", "DirectConcat"], "classifiers": ["tree", "logistic"], "learned": []},
 }
 
 
@@ -80,8 +80,8 @@ def test_counts(finished):
 
 def test_attacks_and_opponents(finished):
     names = [attack.name for attack in finished.result.attacks]
-    assert names[:3] == ["LogitDrop", "EucDist", "OriginalLogit"]
-    assert len(names) == 3 + 2 + 4
+    assert names[:5] == ["LogitDrop", "EucDist", "LossRise", "Rank/LogitDrop", "OriginalLogit"]
+    assert len(names) == 5 + 2 + 4
     for attack in finished.result.attacks:
         assert attack.classical == (attack.against is None)
         if attack.against:
@@ -153,7 +153,7 @@ def test_nothing_is_trained_again_when_attacks_change(finished, tmp_path, monkey
     changed = experiment(attacks__classifiers=["tree"], verdict__limit=0.7, verdict__confidence=0.9)
     result = run_experiment(changed, out=tmp_path / "run").result
     assert result.verdict.limit == 0.7
-    assert len(result.attacks) == 3 + 1 + 2
+    assert len(result.attacks) == 5 + 1 + 2
 
 
 def test_more_originals_train_only_the_new_ones(tmp_path, monkeypatch):

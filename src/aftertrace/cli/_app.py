@@ -50,6 +50,12 @@ class Listing(StrEnum):
     EXAMPLES = "examples"
 
 
+class Until(StrEnum):
+    """When a run ends."""
+
+    DECIDED = "decided"
+
+
 def main() -> None:
     """Entry point of the `aftertrace` command."""
     app()
@@ -76,6 +82,10 @@ def run(
     memory: Memory = None,
     device: Device = "cpu",
     keep_models: Annotated[bool, typer.Option("--keep-models", help="Keep all models, as safetensors.")] = False,
+    until: Annotated[
+        Until | None, typer.Option(help="Add blocks of target originals until the verdict's limit is decided.")
+    ] = None,
+    most: Annotated[int, typer.Option(min=1, help="With --until: at most so many target originals.")] = 1000,
     force: Force = False,
     data_dir: DataDir = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="Do not write report.html.")] = False,
@@ -96,6 +106,8 @@ def run(
             memory=_bytes(memory),
             device=device,
             keep_models=keep_models,
+            until_decided=until is not None,
+            most_originals=most,
             force=force,
             progress=progress,
         )

@@ -51,9 +51,18 @@ def verify_lines(data_dir: Path | None) -> Iterator[str]:
 
 
 def _attacks() -> Iterator[str]:
-    yield "LogitDrop       loss of confidence in the true class; no training; gives the verdict"
-    yield "EucDist         distance between the posteriors; no training"
-    yield "OriginalLogit   classical: confidence of the original model alone; no training"
+    yield "Without shadow models (attacks.scores):"
+    yield "  LogitDrop       loss of confidence in the true class; gives the verdict"
+    yield "  EucDist         distance between the posteriors"
+    yield "  LossRise, ConfidenceRatio   rise of the loss, and its ratio"
+    yield "  Rank/LogitDrop, .../class, .../4 bins   rank of the logit drop among held-out unseen records"
+    yield "  QuantileDrop    logit drop against what unseen records with such an answer lose"
+    yield "  OriginalLogit   classical: confidence of the original model alone"
+    yield "Learned from shadow models (attacks.learned):"
+    yield "  Superset        gradient boosting on label-aware features of both versions"
+    yield "From shadow models of the records themselves (attacks.per_record; scenario.adversary = per_record):"
+    yield "  JointLikelihoodRatio, .../linear   both versions' logits, per record and role"
+    yield "  LiRA, LiRA/offline, RMIA, RMIA/offline   classical; U-LiRA: on the unlearned model alone"
     yield "FEATURE/CLASSIFIER, trained on shadow models:"
     yield "  features      DirectConcat, SortedConcat, DirectDiff, SortedDiff, EucDist; Classical (original alone)"
     yield "  classifiers   tree, forest, logistic, mlp"

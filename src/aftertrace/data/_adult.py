@@ -59,7 +59,7 @@ def load_adult(spec: Adult, data_dir: Path | None) -> Dataset:
     notes = encoded.notes
     if len(label) != info.rows:
         notes = (f"{len(label)} records, where the published files have {info.rows}", *notes)
-    return Dataset(spec.name, encoded.x, label, CLASSES, encoded.columns, notes)
+    return Dataset(spec.name, encoded.x, label, CLASSES, encoded.columns, notes, encoded.categories)
 
 
 def _read(path: Path) -> Table:

@@ -51,7 +51,7 @@ def load_csv(spec: Csv) -> Dataset:
     if not columns:
         raise DataError(f"{spec.path}: at least one column must remain as a feature, and none does; drop fewer.")
     encoded = encode(spec.path, columns, missing=spec.missing, encoding=spec.encoding)
-    return Dataset(table.path.name, encoded.x, label, classes, encoded.columns, encoded.notes)
+    return Dataset(table.path.name, encoded.x, label, classes, encoded.columns, encoded.notes, encoded.categories)
 
 
 def _check_column(table: Table, name: str) -> None:

@@ -1,5 +1,6 @@
 """The records of one data set, as every trainer sees them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -15,7 +16,8 @@ class Dataset:
     """Labelled records.
 
     `x` [N, F] float64, finite; `label` [N] int in `0..K-1`; `classes` K names; `columns` F names;
-    `name` as in the experiment file, or of the CSV file; `notes` are remarks for reports.
+    `name` as in the experiment file, or of the CSV file; `notes` are remarks for reports; `categories`: column that
+    holds codes -> the names that the codes 0, 1, ... stand for.
     Raises `DataError` unless at least two classes have records.
     """
 
@@ -25,6 +27,7 @@ class Dataset:
     classes: tuple[str, ...]
     columns: tuple[str, ...]
     notes: tuple[str, ...] = field(default=())
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.x.ndim != 2 or self.x.shape[0] != self.label.shape[0] or self.x.shape[1] != len(self.columns):

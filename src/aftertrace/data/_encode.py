@@ -23,11 +23,15 @@ ONEHOT_LIMIT = 1000  # beyond, the column names records rather than kinds of the
 
 @dataclass(frozen=True)
 class Encoded:
-    """`x` [N, F] float64, finite; `columns` F names; `notes` on what was missing and what is categorical."""
+    """`x` [N, F] float64, finite; `columns` F names; `notes` on what was missing and what is categorical.
+
+    `categories`: column of codes -> what they stand for.
+    """
 
     x: NDArray[np.float64]
     columns: tuple[str, ...]
     notes: tuple[str, ...]
+    categories: Mapping[str, tuple[str, ...]]
 
 
 def check_choices(missing: str, encoding: str) -> None:
@@ -50,7 +54,7 @@ def encode(source: str, columns: Mapping[str, Sequence[str]], *, missing: Missin
     Raises `DataError` for a column without any value, a number that is not finite, and too many categories.
     """
     parts: list[_Column] = []
-    notes, sizes = [], []
+    notes, sizes, categories = [], [], {}
     for name, values in columns.items():
         times = Counter(values)
         n_missing = sum(times.pop(text, 0) for text in MISSING)
@@ -61,14 +65,17 @@ def encode(source: str, columns: Mapping[str, Sequence[str]], *, missing: Missin
         if is_numeric:
             parts += _numeric(source, name, values, numbers, missing)
         else:
-            parts += _categorical(source, name, values, times, missing, encoding)
+            known, columns_of = _categorical(source, name, values, times, missing, encoding)
+            parts += columns_of
+            if encoding == "codes":
+                categories[name] = known
             sizes.append(f"{name} ({len(times)})")
         if n_missing:
             instead = "the median, and a column of its own" if is_numeric else "a category of its own"
             notes.append(f"{name}: {n_missing} missing, now {instead if missing == 'category' else 'the mode'}")
     if sizes:
         notes.append(f"categorical: {', '.join(sizes)}")
-    return Encoded(np.column_stack([x for _, x in parts]), tuple(name for name, _ in parts), tuple(notes))
+    return Encoded(np.column_stack([x for _, x in parts]), tuple(name for name, _ in parts), tuple(notes), categories)
 
 
 def encode_labels(values: Sequence[str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
@@ -100,17 +107,19 @@ def _numeric(
 
 def _categorical(
     source: str, name: str, values: Sequence[str], times: Mapping[str, int], missing: Missing, encoding: Encoding
-) -> list[_Column]:
+) -> tuple[tuple[str, ...], list[_Column]]:
+    """The categories in order, and the columns that hold them."""
     instead = "?" if missing == "category" else min(times, key=lambda text: (-times[text], text))
     meant = {text: instead if text in MISSING else text for text in set(values)}
     categories = sorted(set(meant.values()))
     code = {category: k for k, category in enumerate(categories)}
     codes = translate(values, {text: code[category] for text, category in meant.items()})
     if encoding == "codes":
-        return [(name, codes)]
+        return tuple(categories), [(name, codes)]
     if len(categories) > ONEHOT_LIMIT:
         raise DataError(
             f"{source}: column {name!r} must have at most {ONEHOT_LIMIT} categories to be one-hot encoded, "
             f'got {len(categories)}; drop it, or set encoding = "codes".'
         )
-    return [(f"{name}={category}", (codes == k).astype(np.float64)) for k, category in enumerate(categories)]
+    onehot = [(f"{name}={category}", (codes == k).astype(np.float64)) for k, category in enumerate(categories)]
+    return tuple(categories), onehot

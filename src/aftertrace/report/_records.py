@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aftertrace.posteriors import Role, Use, pseudonyms
+from aftertrace.report._sentences import discoveries_sentence
 from aftertrace.results import AttackResult, Outcome, Result, Scores
 from aftertrace.statistics import Interval, RateAtFpr, roc_curve
 
@@ -25,7 +26,15 @@ _BADGES = {
 }
 _CONTROLS = {
     "unseen/unseen": "Two unseen records of a pair, and one is called deleted: nothing may be found.",
+    "retained/retained": "Two records of a pair that stayed, and one is called deleted: nothing may be found.",
+    "blind": "An attack that sees only the records, no model: else deleted and unseen ones are not comparable.",
+    "planted": "A leak of AUC 0.65 is put into unseen records: it must be found.",
     "permuted": "A coin swaps a deleted and an unseen record within each pair: nothing may be found.",
+}
+_KNOWLEDGE = {
+    "none": "Without training",
+    "population": "Trained on shadow models",
+    "per_record": "Shadow models of the records themselves",
 }
 _ROLES = (Role.DELETED, Role.UNSEEN, Role.RETAINED, Role.ADDED)
 GLOSSARY = (
@@ -94,6 +103,9 @@ class Page:
     movements: tuple[Movement, ...]
     exposed: tuple[tuple[str, ...], ...]
     exposed_by: str
+    slices: tuple[tuple[str, ...], ...]
+    discoveries: str
+    looks: tuple[tuple[str, ...], ...]
     controls: tuple[tuple[str, ...], ...]
     overfitting: tuple[tuple[str, ...], ...]
     threat_model: tuple[str, ...]
@@ -142,6 +154,9 @@ def page(result: Result, scores: Scores, *, manifest: Mapping[str, Any], key: by
         movements=tuple(_movements(scores)),
         exposed=tuple(_exposed(result, scores, key)),
         exposed_by=verdict.attack,
+        slices=tuple(_slices(result)),
+        discoveries="" if result.discoveries is None else f"{discoveries_sentence(result.discoveries)}",
+        looks=tuple(_looks(result)),
         controls=tuple(_controls(result)),
         overfitting=tuple(_overfitting(result)),
         threat_model=result.threat_model,
@@ -158,7 +173,7 @@ def _attack_row(attack: AttackResult, result: Result, footnotes: list[str]) -> A
     opponent = result.attack(against.opponent).auc.estimate if against else None
     return AttackRow(
         name=attack.name,
-        group=attack.feature or "Without training",
+        group=attack.feature or _KNOWLEDGE[attack.shadow],
         classical=attack.classical,
         auc=attack.auc.estimate,
         low=attack.auc.low,
@@ -237,6 +252,19 @@ def _exposed(result: Result, scores: Scores, key: bytes) -> Iterator[tuple[str, 
             f"{scores.phi[row, 0] - scores.phi[row, 1]:+.3f}",
             f"{share:.1%}",
         )
+
+
+def _slices(result: Result) -> Iterator[tuple[str, ...]]:
+    for each in result.slices:
+        name, p_value = f"{each.by}: {each.group}", _p_value(each.p_holm)
+        yield name, f"{each.deleted}", f"{each.unseen}", _interval(each.auc), p_value
+
+
+def _looks(result: Result) -> Iterator[tuple[str, ...]]:
+    if result.sequence is not None:
+        seen = result.sequence
+        for originals, *figures in zip(seen.originals, seen.estimate, seen.low, seen.high, strict=True):
+            yield f"{originals}", *(f"{figure:.3f}" for figure in figures)
 
 
 def _controls(result: Result) -> Iterator[tuple[str, ...]]:

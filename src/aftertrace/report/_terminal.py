@@ -4,7 +4,12 @@ import shutil
 import sys
 from collections.abc import Iterable, Mapping
 
+from aftertrace.report._sentences import discoveries_sentence
 from aftertrace.results import AttackResult, ControlResult, Outcome, Result
+from aftertrace.statistics import Interval
+
+MOST_GROUPS = 14
+"""Of these, all are printed; of more, those where a leak is shown."""
 
 _MARK = {
     Outcome.LEAKS: "LEAKS",
@@ -51,6 +56,8 @@ def as_text(result: Result, *, width: int | None = None, colour: bool | None = N
         )
         console.print()
         console.print(_main_table(result, Table))
+        if result.slices:
+            console.print(_slices_table(result, Table))
         trained = _trained_table(result, Table)
         if trained is not None:
             console.print(trained)
@@ -64,14 +71,37 @@ def as_text(result: Result, *, width: int | None = None, colour: bool | None = N
 def _main_table(result: Result, table_class: type) -> object:
     confidence = result.attacks[0].auc.confidence
     table = table_class(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("Without training", no_wrap=True)
+    table.add_column("Attack", no_wrap=True)
     for heading in ("AUC", f"{confidence:.0%} interval", "classical", "p (Holm)", "TPR@10%", "TPR@1%"):
         table.add_column(heading, justify="right")
     for attack in result.attacks:
         if attack.classifier is not None:
             continue
         name = f"{attack.name} (classical)" if attack.classical else attack.name
-        table.add_row(name, f"{attack.auc.estimate:.2f}", _ends(attack), *_against(attack, result), *_rates(attack))
+        table.add_row(name, f"{attack.auc.estimate:.2f}", _ends(attack.auc), *_against(attack, result), *_rates(attack))
+    table.add_row("")
+    return table
+
+
+def _slices_table(result: Result, table_class: type) -> object:
+    """For whom: the groups, or of many the telling ones."""
+    table = table_class(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(f"For whom, by {result.verdict.attack}")
+    for heading in ("deleted", "AUC", "interval", "p (Holm)"):
+        table.add_column(heading, justify="right")
+    shown = result.slices
+    if len(shown) > MOST_GROUPS:
+        shown = tuple(each for each in shown if each.p_holm is not None and each.p_holm <= 0.05)
+    for each in shown:
+        table.add_row(
+            f"{each.by}: {each.group}",
+            f"{each.deleted}",
+            f"{each.auc.estimate:.2f}",
+            _ends(each.auc),
+            "none" if each.p_holm is None else _p(each.p_holm),
+        )
+    if len(shown) < len(result.slices):
+        table.add_row(f"{len(result.slices) - len(shown)} more groups, where no leak is shown, in the report")
     table.add_row("")
     return table
 
@@ -101,10 +131,10 @@ def _cell(trained: "_Cells", feature: str | None, classifier: str | None) -> str
     return f"{attack.auc.estimate:.2f}{'*' if p_value is not None and p_value <= 0.05 else ' '}"
 
 
-def _ends(attack: AttackResult) -> str:
-    if attack.auc.low is None or attack.auc.high is None:
+def _ends(interval: Interval) -> str:
+    if interval.low is None or interval.high is None:
         return "none"
-    return f"{attack.auc.low:.2f} to {attack.auc.high:.2f}"
+    return f"{interval.low:.2f} to {interval.high:.2f}"
 
 
 def _against(attack: AttackResult, result: Result) -> tuple[str, str]:
@@ -126,6 +156,8 @@ def _rates(attack: AttackResult) -> Iterable[str]:
 
 def _closing_lines(result: Result) -> Iterable[str]:
     yield "Controls: " + "; ".join(map(_control, result.controls)) + "."
+    if result.discoveries is not None:
+        yield discoveries_sentence(result.discoveries)
     if result.overfitting is not None:
         own = result.overfitting
         yield (

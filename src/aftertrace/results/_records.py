@@ -25,12 +25,17 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """`sentence` says it to a person; `attack` gave it; `limit` is the largest AUC accepted, if one was given."""
+    """`sentence` says it to a person; `attack` gave it; `limit` is the largest AUC accepted, if one was given.
+
+    `more_originals`: about how many more would decide with 80 % power, where the verdict is inconclusive and the
+    queries at hand tell.
+    """
 
     outcome: Outcome
     sentence: str
     attack: str
     limit: float | None
+    more_originals: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +58,7 @@ class AgainstClassical:
 class AttackResult:
     """One attack on the target side. `balanced_accuracy` is at `threshold`, chosen on the shadow side.
 
+    `shadow`: the shadow models that it needs, "none", "population" or "per_record" (of the records themselves).
     What could not be computed is None, and `notes` say why.
     """
 
@@ -67,13 +73,16 @@ class AttackResult:
     degradation: Degradation | None
     against: AgainstClassical | None
     notes: tuple[str, ...] = ()
+    shadow: str = "none"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ControlResult:
-    """A control whose roles are exchangeable by construction: its AUC must be one half.
+    """A control with a known answer. `passed` is None where the data allow none. `auc.confidence` is that of the test.
 
-    `passed` is None where the data allow no interval. `auc.confidence` is that of the test.
+    "unseen/unseen", "retained/retained", "permuted": roles are exchangeable by construction, so the AUC must be one
+    half. "blind": an attack that sees the records alone; above one half, deleted and unseen records are not
+    comparable. "planted": a leak of AUC .65 is put in, and the interval must lie above one half.
     """
 
     name: str
@@ -81,6 +90,60 @@ class ControlResult:
     auc: Interval
     passed: bool | None
     note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceResult:
+    """The verdict's attack on a part of the queries: those of one `group` `by` class, confidence or a column.
+
+    `p_value`: of deleted and unseen queries of the group having one law of scores, by `method`; `p_holm` adjusted over
+    all groups that have one; both None where there are too few.
+    """
+
+    by: str
+    group: str
+    deleted: int
+    unseen: int
+    auc: Interval
+    p_value: float | None
+    p_holm: float | None
+    method: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discoveries:
+    """Which single deletions can be told, by conformal p-values among the unseen queries of the same original.
+
+    Of `deleted` queries those whose Benjamini-Hochberg adjusted p-value is at most `fdr`: of them a share `fdr` is
+    false in expectation. `before`: by the original's confidence alone (classical); `after`: by the verdict's attack
+    on both versions; `worse`: found after and not before. `unseen`: the fewest references of an original; a single
+    deletion that stands out alone can be found from `needed` on.
+    """
+
+    fdr: float
+    deleted: int
+    before: int
+    after: int
+    worse: int
+    unseen: int
+    needed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequentialResult:
+    """An audit that looked after every block of originals: the mean of the AUCs inside originals, and its interval.
+
+    `originals`, `estimate`, `low`, `high`: after each block. The intervals hold for all looks at once, with
+    `confidence`. `decided`: did the last one leave the limit or lie within it?
+    """
+
+    attack: str
+    confidence: float
+    decided: bool
+    originals: tuple[int, ...]
+    estimate: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +237,9 @@ class Result:
     not_tested: tuple[str, ...]
     notes: tuple[str, ...]
     training: Training | None = None
+    slices: tuple[SliceResult, ...] = ()
+    discoveries: Discoveries | None = None
+    sequence: SequentialResult | None = None
     format: int = FORMAT
 
     def attack(self, name: str) -> AttackResult:

@@ -10,7 +10,7 @@ rows, certificate = expose(data, Model(name="logistic").trainer())         # eve
 
 from aftertrace.scenarios._assess import Assessment, assess
 from aftertrace.scenarios._audit import audit_posteriors
-from aftertrace.scenarios._draw import Unit, draw_units
+from aftertrace.scenarios._draw import Queries, Unit, draw_units
 from aftertrace.scenarios._experiment import (
     AttackSettings,
     Experiment,
@@ -26,10 +26,12 @@ from aftertrace.scenarios._experiment import (
 from aftertrace.scenarios._exposure import expose
 from aftertrace.scenarios._plan import Plan, plan
 from aftertrace.scenarios._run import Run, circumstances, run_experiment
+from aftertrace.scenarios._sequential import MOST_ORIGINALS
 from aftertrace.scenarios._simulate import Probe, Simulation, simulate
 from aftertrace.scenarios._verdict import Judgement, judge
 
 __all__ = [
+    "MOST_ORIGINALS",
     "Assessment",
     "AttackSettings",
     "Experiment",
@@ -37,6 +39,7 @@ __all__ = [
     "Plan",
     "Probe",
     "ProcedureSettings",
+    "Queries",
     "Run",
     "Scenario",
     "Side",

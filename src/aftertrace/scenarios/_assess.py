@@ -1,37 +1,44 @@
 """From posteriors to figures: attacks fitted on the shadow side, scored and judged on the target side."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aftertrace._random import Stream, rng_for
-from aftertrace.attacks import Adversary, Attack, FeatureAttack, check_needs
+from aftertrace.attacks import Adversary, Attack, FeatureAttack, Superset, check_needs, original_logit
 from aftertrace.engine import Engine
 from aftertrace.errors import PosteriorsError, TrainingError, UnsupportedError
 from aftertrace.posteriors import Posteriors, Role, Use, concatenate
-from aftertrace.results import AgainstClassical, AttackResult, ControlResult, Scores, Verdict
+from aftertrace.results import (
+    AgainstClassical,
+    AttackResult,
+    ControlResult,
+    Discoveries,
+    Scores,
+    SliceResult,
+    Verdict,
+)
+from aftertrace.scenarios._controls import controls, interval_of
+from aftertrace.scenarios._slices import Groups, discoveries, slice_results
 from aftertrace.scenarios._verdict import Judgement, judge
 from aftertrace.statistics import (
     Degradation,
     Interval,
     RateAtFpr,
     auc_by_original,
-    auc_interval,
-    auc_interval_one_pair,
     balanced_accuracy,
     best_threshold,
     degradation,
-    exchanged_roles,
     holm,
+    originals_needed,
     rate_at_fpr,
     sign_flip_tests,
-    split_unseen,
+    variance_components,
 )
 
 FPRS = (0.1, 0.01)
-CONTROL_CONFIDENCE = 0.9975
 Array = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
 """Called as `progress(stage, done, total)`."""
@@ -45,6 +52,8 @@ class Assessment:
     controls: tuple[ControlResult, ...]
     verdict: Verdict
     scores: Scores
+    slices: tuple[SliceResult, ...]
+    discoveries: Discoveries
 
 
 def assess(
@@ -55,21 +64,23 @@ def assess(
     *,
     engine: Engine,
     progress: Progress,
+    adversary: Adversary = Adversary.POPULATION,
+    groups: Groups | None = None,
 ) -> Assessment:
     """Fit every attack on `shadow`, score `target`, and judge deleted against unseen queries.
 
-    Thresholds come from the shadow side; without one (`None`), half of the target's unseen records, chosen by
-    a coin, set the thresholds of rates and the other half is evaluated. Several originals are the units of all
-    intervals; with one original only, records are, and the interval is conditional on that pair of models.
+    `adversary`: what the shadow side is; `groups`: columns whose groups are judged apart. Thresholds come from the
+    shadow side; without one (`None`), half of the target's unseen records, chosen by a coin, set the thresholds of
+    rates and the other half is evaluated. Several originals are the units of all intervals; with one original only,
+    records are, and the interval is conditional on that pair of models.
     """
     _require_roles(target)
     names = [attack.name for attack in attacks]
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise UnsupportedError(f"Attacks of one run must have different names; {twice!r} comes twice.")
-    adversary = Adversary.NONE if shadow is None else Adversary.POPULATION
     for attack in attacks:
-        check_needs(attack, target, adversary=adversary)
+        check_needs(attack, target, adversary=Adversary.NONE if shadow is None else adversary)
     task = _ScoringTask(shadow, target, judgement.seed)
     marks: dict[str, _Marks] = {}
     progress("attacks", 0, len(attacks))
@@ -82,10 +93,43 @@ def assess(
     marks = {attack.name: marks[attack.name] for attack in attacks}
     against = _against_classical(attacks, marks, sample)
     results = tuple(_judge(attack, marks, against.get(attack.name), sample) for attack in attacks)
-    controls = _controls(marks[judgement.attack].target, target, judgement)
-    verdict = judge(next(each for each in results if each.name == judgement.attack), results, controls, judgement)
-    scores = Scores.of(target, {name: mark.target for name, mark in marks.items()})
-    return Assessment(attacks=results, controls=controls, verdict=verdict, scores=scores)
+    found = next(each for each in results if each.name == judgement.attack)
+    score = marks[judgement.attack].target
+    checks = controls(score, target, judgement)
+    verdict = judge(
+        found, results, checks, judgement, more_originals=lambda limit: _more_originals(score, target, sample, limit)
+    )
+    classical = marks.get(next(a.opponent for a in attacks if a.name == judgement.attack))
+    return Assessment(
+        attacks=results,
+        controls=checks,
+        verdict=verdict,
+        scores=Scores.of(target, {name: mark.target for name, mark in marks.items()}),
+        slices=slice_results(
+            score,
+            target,
+            sample.rows,
+            groups or {},
+            confidence=judgement.confidence,
+            rng=rng_for(judgement.seed, Stream.SIGN_FLIP, "slices"),
+        ),
+        discoveries=discoveries(
+            original_logit(target) if classical is None else classical.target, score, target, sample.rows
+        ),
+    )
+
+
+def _more_originals(score: Array, target: Posteriors, sample: "_Sample", limit: float) -> int | None:
+    """About how many originals more than there are put the limit outside the interval; None if nothing tells."""
+    rows, m = sample.rows, len(np.unique(sample.original))
+    pairs = np.unique(target.pair[rows]).size
+    if not 2 <= m < pairs:
+        return None
+    pilot = variance_components(score[rows], sample.is_deleted, sample.original, target.pair[rows])
+    if not 0 < pilot.auc < 1:
+        return None
+    needed = originals_needed(pilot, limit=limit if pilot.auc > 0.5 else 1 - limit, pairs=max(1, round(pairs / m)))
+    return None if needed is None else max(1, needed - m)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,17 +150,25 @@ class _Marks:
 def _expected_rank(attack: Attack) -> int:
     """Attacks that take long come first, so that no worker starts one when the others are done."""
     ranks = {"forest": 0, "mlp": 1}
+    if isinstance(attack, Superset):
+        return 0
     return ranks.get(attack.classifier, 2) if isinstance(attack, FeatureAttack) else 3
 
 
 def _score(task: _ScoringTask, attack: Attack) -> _Marks:
     scorer = attack.fit(task.shadow, rng=rng_for(task.seed, Stream.ATTACK, attack.name))
-    everything = task.target if task.shadow is None else concatenate([task.target, task.shadow])
+    everything = task.target if task.shadow is None else concatenate([task.target, _apart(task.shadow, task.target)])
     score = scorer.score(everything)  # at once: what a forest costs is the call
     if not np.isfinite(score).all():
         raise TrainingError(f"Attack {attack.name} must give a finite score to every query, and does not.")
     target, shadow = np.split(score, [len(task.target)])
     return _Marks(target, None if task.shadow is None else shadow)
+
+
+def _apart(shadow: Posteriors, target: Posteriors) -> Posteriors:
+    """The shadow side with other numbers of pairs and originals than the target's: both count from 0."""
+    pair, original = shadow.pair + target.pair.max() + 1, shadow.original + target.original.max() + 1
+    return replace(shadow, pair=pair, original=original)
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,13 +213,7 @@ class _Sample:
 
     def interval(self, score: Array) -> Interval:
         own = score[self.rows]
-        return _interval(own, self.is_deleted, self.original, self.judgement.confidence)
-
-
-def _interval(score: Array, is_deleted: NDArray[np.bool_], original: NDArray[np.int64], confidence: float) -> Interval:
-    if len(np.unique(original)) == 1:
-        return auc_interval_one_pair(score[is_deleted], score[~is_deleted], confidence=confidence)
-    return auc_interval(score, is_deleted, original, confidence=confidence)
+        return interval_of(own, self.is_deleted, self.original, self.judgement.confidence)
 
 
 def _judge(
@@ -186,6 +232,9 @@ def _judge(
         worse = _degradation(mark, marks[attack.opponent], sample)
     elif not attack.classical:
         notes.append("no degradation count and rate: the score is not a probability")
+    auc = sample.interval(mark.target)
+    if attack.needs.shadow is not Adversary.NONE and auc.high is not None and auc.high < 0.5:
+        notes.append("below one half: what it learned on the shadow side did not transfer")
     feature, classifier = (
         (attack.feature.value, attack.classifier) if isinstance(attack, FeatureAttack) else (None, None)
     )
@@ -194,13 +243,14 @@ def _judge(
         feature=feature,
         classifier=classifier,
         classical=attack.classical,
-        auc=sample.interval(mark.target),
+        auc=auc,
         balanced_accuracy=accuracy,
         threshold=threshold,
         rates=tuple(_rate(mark, fpr, sample) for fpr in FPRS),
         degradation=worse,
         against=against,
         notes=tuple(notes),
+        shadow=attack.needs.shadow.value,
     )
 
 
@@ -266,43 +316,6 @@ def _against_classical(
         )
         for attack, test, p_holm in zip(tested, tests, adjusted, strict=True)
     }
-
-
-def _controls(score: Array, target: Posteriors, judgement: Judgement) -> tuple[ControlResult, ...]:
-    """The two null controls of the verdict's attack, each at .25 %."""
-    evaluated = np.flatnonzero((target.use == Use.EVALUATE) & np.isin(target.role, (Role.DELETED, Role.UNSEEN)))
-    unseen = np.flatnonzero(target.role == Role.UNSEEN)
-    exchanged, called = exchanged_roles(
-        target.role[evaluated] == Role.DELETED,
-        target.pair[evaluated],
-        rng=rng_for(judgement.seed, Stream.CONTROL, "permuted"),
-    )
-    halves, first = split_unseen(target.pair[unseen], rng=rng_for(judgement.seed, Stream.CONTROL, "unseen"))
-    return (
-        _control("unseen/unseen", score, target.original, unseen[halves], first, judgement),
-        _control("permuted", score, target.original, evaluated[exchanged], called, judgement),
-    )
-
-
-def _control(
-    name: str,
-    score: Array,
-    original: NDArray[np.int64],
-    rows: NDArray[np.intp],
-    called_deleted: NDArray[np.bool_],
-    judgement: Judgement,
-) -> ControlResult:
-    if not (called_deleted.any() and not called_deleted.all()):
-        nothing = Interval(
-            estimate=0.5, low=None, high=None, confidence=CONTROL_CONFIDENCE, n=0, method="none", note="no queries"
-        )
-        return ControlResult(
-            name=name, attack=judgement.attack, auc=nothing, passed=None, note="not enough unseen queries in a pair"
-        )
-    auc = _interval(score[rows], called_deleted, original[rows], CONTROL_CONFIDENCE)
-    if auc.low is None or auc.high is None:
-        return ControlResult(name=name, attack=judgement.attack, auc=auc, passed=None, note=auc.note)
-    return ControlResult(name=name, attack=judgement.attack, auc=auc, passed=auc.low <= 0.5 <= auc.high)
 
 
 def _require_roles(target: Posteriors) -> None:

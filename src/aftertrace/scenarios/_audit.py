@@ -68,6 +68,8 @@ def audit_posteriors(
             "Whether deleted and unseen records are comparable at all: both must be draws of one population.",
         ),
         notes=_notes(counts, target),
+        slices=assessment.slices,
+        discoveries=assessment.discoveries,
     )
     return result, assessment.scores
 

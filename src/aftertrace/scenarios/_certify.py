@@ -18,7 +18,7 @@ from aftertrace.procedures import Retrain
 from aftertrace.results import Certificate
 from aftertrace.scenarios._assess import Progress
 from aftertrace.scenarios._draw import Unit
-from aftertrace.scenarios._simulate import Simulation, answers_of, streams_of
+from aftertrace.scenarios._simulate import Simulation, streams_of
 from aftertrace.statistics import sign_flip_tests
 from aftertrace.store import RunFolder
 from aftertrace.trainers import ALLOWED, Certified, Promise, Shortened, Trainer, TrainingData
@@ -97,7 +97,7 @@ def compare(simulation: Simulation, task: _Task) -> list[Gap]:
     fast = None if shortened is None else shortened.fit(training, keep, streams=streams, device=simulation.device)
     # on a short schedule both draw their masks on one device; other references know the CPU only
     reference = slow.fit(training, keep, streams=streams, device="cpu" if fast is None else simulation.device)
-    record = answers_of(unit)
+    record = unit.queries.record
     gaps = []
     for row, version in enumerate(versions):
         asked = np.flatnonzero(pair == version - 1) if version else np.arange(len(pair))

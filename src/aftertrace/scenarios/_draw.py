@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from aftertrace._random import Stream, rng_for
 from aftertrace.errors import ExperimentError
+from aftertrace.posteriors import Role, Use
 from aftertrace.scenarios._experiment import Scenario, Side
 
 Records = NDArray[np.int64]
@@ -17,20 +18,38 @@ NEGATIVE_SHARE = 0.85  # and of the others, the share that is queried as unseen;
 
 
 @dataclass(frozen=True, eq=False)
+class Queries:
+    """What an original and its versions are asked: `record`, `pair`, a `Role` and a `Use`, each [Q], in order of roles.
+
+    `pair` numbers the deletions of the unit.
+    """
+
+    record: Records
+    pair: Records
+    role: NDArray[np.int8]
+    use: NDArray[np.int8]
+
+    def __len__(self) -> int:
+        return len(self.record)
+
+    def select(self, rows: NDArray[np.bool_]) -> "Queries":
+        """Those of a mask [Q]."""
+        return Queries(self.record[rows], self.pair[rows], self.role[rows], self.use[rows])
+
+
+@dataclass(frozen=True, eq=False)
 class Unit:
     """One original with all its versions and queries: the unit of work, storage, resampling and joint training.
 
-    Record numbers: `train` [n], ascending; `deleted` [k], one per version; `unseen` [k, u], `held_out` [k, h],
-    `retained` [k, r]: the queries of each pair; `test`: unseen records that measure accuracy.
+    Record numbers: `train` [n], ascending; `deleted` [k], one per version; `test`: unseen records that measure
+    accuracy.
     """
 
     side: str
     index: int
     train: Records
     deleted: Records
-    unseen: Records
-    held_out: Records
-    retained: Records
+    queries: Queries
     test: Records
 
     @property
@@ -50,11 +69,26 @@ def draw_units(scenario: Scenario, *, n_records: int, seed: int) -> list[Unit]:
     "fixed" (methods of the paper's released code): 80 % of a side can train, 17 % are queried as unseen, drawn
     for each pair with repetition over pairs.
 
+    With a per-record adversary both sides have the same candidate records, twice as many as `pairs`. Each original
+    has each of them by a fair coin of its own, beside records drawn from all others; those that are in are deleted
+    in turn; those that are not are queried at one pair each, held out by a further coin. Numbers of pairs and of
+    training records therefore vary around those of the scenario.
+
     Raises `ExperimentError` with what would fit, for both sides together.
     """
+    sides = {"shadow": scenario.shadow, "target": scenario.target}
+    if scenario.adversary == "per_record":
+        problems = list(_too_few(scenario, n_records))
+        if problems:
+            raise ExperimentError(problems)
+        candidates = rng_for(seed, Stream.CANDIDATES).choice(n_records, 2 * scenario.target.pairs, replace=False)
+        return [
+            _draw_around(scenario, side, name, index, np.sort(candidates), n_records, seed)
+            for name, side in sides.items()
+            for index in range(side.originals)
+        ]
     order = rng_for(seed, Stream.SIDES).permutation(n_records)
     halves = dict(zip(SIDES, np.split(order, [n_records // 2]), strict=True))
-    sides = {"shadow": scenario.shadow, "target": scenario.target}
     problems = [line for name in SIDES for line in _misfits(scenario, sides[name], name, len(halves[name]))]
     if problems:
         raise ExperimentError(problems)
@@ -88,21 +122,82 @@ def _draw_unit(
     else:
         outside = np.stack([rng.choice(rest, width, replace=False) for _ in range(pairs)])
     retained = [rng.choice(train[train != record], scenario.retained_per_pair, replace=False) for record in deleted]
+    own = np.arange(pairs)
+    unseen, held_out = np.split(outside, [scenario.unseen_per_pair], axis=1)
     return Unit(
         side=name,
         index=index,
         train=train,
         deleted=deleted,
-        unseen=outside[:, : scenario.unseen_per_pair],
-        held_out=outside[:, scenario.unseen_per_pair :],
-        retained=np.array(retained, dtype=np.int64).reshape(pairs, scenario.retained_per_pair),
+        queries=_queries(
+            (deleted, own, Role.DELETED, Use.EVALUATE),
+            (unseen.ravel(), np.repeat(own, unseen.shape[1]), Role.UNSEEN, Use.EVALUATE),
+            (held_out.ravel(), np.repeat(own, held_out.shape[1]), Role.UNSEEN, Use.HELD_OUT),
+            (np.concatenate(retained), np.repeat(own, scenario.retained_per_pair), Role.RETAINED, Use.EVALUATE),
+        ),
         test=np.sort(rng.choice(rest, min(len(rest), side.records), replace=False)),
+    )
+
+
+def _draw_around(
+    scenario: Scenario, side: Side, name: str, index: int, candidates: Records, n_records: int, seed: int
+) -> Unit:
+    """An original of a per-record adversary's scenario."""
+    rng = rng_for(seed, Stream.DRAW, name, index)
+    is_member = rng.random(len(candidates)) < 0.5
+    while is_member.all() or not is_member.any():  # such an original could tell nothing
+        is_member = rng.random(len(candidates)) < 0.5
+    deleted, outside = rng.permutation(candidates[is_member]), rng.permutation(candidates[~is_member])
+    elsewhere = np.setdiff1d(np.arange(n_records), candidates, assume_unique=True)
+    background = rng.choice(elsewhere, side.records - side.pairs, replace=False)
+    train = np.sort(np.concatenate([deleted, background]))
+    rest = np.setdiff1d(elsewhere, background, assume_unique=True)
+    pairs = len(deleted)
+    pair = np.arange(len(outside)) % pairs
+    width = scenario.unseen_per_pair + scenario.held_out_per_pair
+    held_out = rng.random(len(outside)) < scenario.held_out_per_pair / width
+    n_retained = min(scenario.retained_per_pair, pairs - 1)
+    retained = [rng.choice(deleted[deleted != record], n_retained, replace=False) for record in deleted]
+    return Unit(
+        side=name,
+        index=index,
+        train=train,
+        deleted=deleted,
+        queries=_queries(
+            (deleted, np.arange(pairs), Role.DELETED, Use.EVALUATE),
+            (outside[~held_out], pair[~held_out], Role.UNSEEN, Use.EVALUATE),
+            (outside[held_out], pair[held_out], Role.UNSEEN, Use.HELD_OUT),
+            (np.concatenate(retained), np.repeat(np.arange(pairs), n_retained), Role.RETAINED, Use.EVALUATE),
+        ),
+        test=np.sort(rng.choice(rest, min(len(rest), side.records), replace=False)),
+    )
+
+
+def _queries(*parts: tuple[Records, Records, Role, Use]) -> Queries:
+    """Of records and pairs by role and use."""
+    return Queries(
+        record=np.concatenate([record for record, *_ in parts]).astype(np.int64),
+        pair=np.concatenate([pair for _, pair, *_ in parts]).astype(np.int64),
+        role=np.concatenate([np.full(len(record), role, dtype=np.int8) for record, _, role, _ in parts]),
+        use=np.concatenate([np.full(len(record), use, dtype=np.int8) for record, _, _, use in parts]),
     )
 
 
 def _pool_sizes(n_records: int) -> tuple[int, int]:
     members = int(MEMBER_SHARE * n_records)
     return members, int(NEGATIVE_SHARE * (n_records - members))
+
+
+def _too_few(scenario: Scenario, available: int) -> Iterator[str]:
+    """What does not fit a per-record adversary's scenario."""
+    target, shadow = scenario.target, scenario.shadow
+    needed = target.pairs + max(target.records, shadow.records) + 1
+    if needed > available:
+        yield (
+            f"scenario.target.records: the data set has {available} records, and {2 * target.pairs} candidates "
+            f"(scenario.target.pairs, twice) leave room for at most {available - target.pairs - 1}, got "
+            f"{max(target.records, shadow.records)}"
+        )
 
 
 def _misfits(scenario: Scenario, side: Side, name: str, available: int) -> Iterator[str]:

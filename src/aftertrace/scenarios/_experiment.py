@@ -13,7 +13,22 @@ from typing import Any, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from aftertrace._spelling import nearest
-from aftertrace.attacks import Attack, EucDist, Feature, FeatureAttack, LogitDrop, OriginalLogit
+from aftertrace.attacks import (
+    Attack,
+    ConfidenceRatio,
+    ConformalRank,
+    EucDist,
+    Feature,
+    FeatureAttack,
+    JointLikelihoodRatio,
+    Lira,
+    LogitDrop,
+    LossRise,
+    OriginalLogit,
+    QuantileDrop,
+    Rmia,
+    Superset,
+)
 from aftertrace.data import SPECIFICATIONS, DataSpec
 from aftertrace.errors import ExperimentError
 from aftertrace.procedures import Retrain
@@ -21,8 +36,51 @@ from aftertrace.trainers import Model, Seeding
 
 Classifier = Literal["tree", "forest", "logistic", "mlp"]
 TwoVersionFeature = Literal["DirectConcat", "SortedConcat", "DirectDiff", "SortedDiff", "EucDist"]
-ScoreName = Literal["LogitDrop", "EucDist"]
-_SCORES: Mapping[str, Attack] = {"LogitDrop": LogitDrop(), "EucDist": EucDist()}
+ScoreName = Literal[
+    "LogitDrop",
+    "EucDist",
+    "LossRise",
+    "ConfidenceRatio",
+    "Rank/LogitDrop",
+    "Rank/LogitDrop/class",
+    "Rank/LogitDrop/4 bins",
+    "QuantileDrop",
+]
+LearnedName = Literal["Superset"]
+PerRecordName = Literal[
+    "JointLikelihoodRatio",
+    "JointLikelihoodRatio/linear",
+    "LiRA",
+    "LiRA/offline",
+    "U-LiRA",
+    "RMIA",
+    "RMIA/offline",
+]
+_NAMED: Mapping[str, Attack] = {
+    attack.name: attack
+    for attack in (
+        LogitDrop(),
+        EucDist(),
+        LossRise(),
+        ConfidenceRatio(),
+        ConformalRank(),
+        ConformalRank(by_class=True),
+        ConformalRank(bins=4),
+        QuantileDrop(),
+        Superset(),
+        Superset(classical=True),
+        JointLikelihoodRatio(),
+        JointLikelihoodRatio(linear=True),
+        Lira(),
+        Lira(online=False),
+        Lira(unlearned=True),
+        Rmia(),
+        Rmia(online=False),
+        OriginalLogit(),
+    )
+}
+"""Attacks that a file names as results do, and those that come with them."""
+_PER_RECORD: tuple[PerRecordName, ...] = ("JointLikelihoodRatio", "LiRA", "U-LiRA", "RMIA")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,12 +96,16 @@ class Side:
 class Scenario:
     """Who trains which model, who is deleted, what is queried. One record is deleted in each pair.
 
+    `adversary`: "population", the attacker's shadow models have other records of the same population; "per_record",
+    the attacker knows candidate records and trains shadow models with and without them (`draw_units`): cheap where
+    leave-one-out is, for logistic regression, trees and forests, and best with 64 shadow originals or more.
     `pools`: "redrawn", every original draws training and unseen records anew from all records of its side, so
     that originals are independent; "fixed", the paper's pools of members and non-members (for reproduction).
     Per pair: one deleted query; `unseen_per_pair`; `retained_per_pair`; `held_out_per_pair` further unseen ones
     that enter no figure but set thresholds (shadow side) and the unseen/unseen control (target side).
     """
 
+    adversary: Literal["population", "per_record"] = "population"
     pools: Literal["redrawn", "fixed"] = "redrawn"
     unseen_per_pair: int = 1
     retained_per_pair: int = 0
@@ -64,20 +126,30 @@ class ProcedureSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class AttackSettings:
-    """Every feature with every classifier, the classical attack with the same, and scores without training."""
+    """Every feature with every classifier (the paper), others that learn, and scores without training.
+
+    `per_record`: by default the four best known where the scenario's adversary is "per_record", and none elsewhere.
+    Every attack on two versions brings the classical one that it is compared with. The defaults are 25 tests: the
+    most that Holm's adjustment lets become significant with 10 originals.
+    """
 
     features: tuple[TwoVersionFeature, ...] = typing.get_args(TwoVersionFeature)
     classifiers: tuple[Classifier, ...] = typing.get_args(Classifier)
-    scores: tuple[ScoreName, ...] = typing.get_args(ScoreName)
+    learned: tuple[LearnedName, ...] = ("Superset",)
+    scores: tuple[ScoreName, ...] = ("LogitDrop", "EucDist", "LossRise", "Rank/LogitDrop")
+    per_record: tuple[PerRecordName, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class VerdictSettings:
-    """`attack` gives the verdict, fixed in advance; `limit`: the largest AUC accepted; `confidence` of intervals."""
+    """`attack` gives the verdict, fixed in advance; `limit`: the largest AUC accepted; `confidence` of intervals;
+    `slices`: columns of the data whose groups are judged apart (categories, or thirds of a number).
+    """
 
     attack: str = "LogitDrop"
     limit: float | None = None
     confidence: float = 0.95
+    slices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,12 +218,20 @@ class Experiment:
         return settings
 
     def build_attacks(self) -> tuple[Attack, ...]:
-        """The attacks of the settings, each classical opponent once, scores first."""
+        """The attacks of the settings, scores first, each classical opponent once and before those compared with it."""
         settings = self.attacks
-        scores = [_SCORES[name] for name in settings.scores]
+        scores = [_NAMED[name] for name in settings.scores]
         classical = [FeatureAttack(Feature.CLASSICAL, name) for name in settings.classifiers]
         trained = [FeatureAttack(Feature(f), c) for f in settings.features for c in settings.classifiers]
-        return (*scores, OriginalLogit(), *classical, *trained)
+        named = [_NAMED[name] for name in (*settings.learned, *self._per_record_names())]
+        opponents = [_NAMED[attack.opponent] for attack in named]
+        built = [*scores, OriginalLogit(), *opponents, *named, *classical, *trained]
+        return tuple({attack.name: attack for attack in built}.values())
+
+    def _per_record_names(self) -> tuple[PerRecordName, ...]:
+        if self.attacks.per_record is not None:
+            return self.attacks.per_record
+        return _PER_RECORD if self.scenario.adversary == "per_record" else ()
 
     def build_procedure(self) -> Retrain:
         """The deployer's procedure."""
@@ -312,12 +392,19 @@ def _range_problems(experiment: Experiment) -> typing.Iterator[str]:
     for key, (value, low) in least.items():
         if value < low:
             yield f"{key}: must be at least {low}, got {value}"
+    if scenario.adversary == "per_record":
+        yield from _per_record_problems(scenario)
     if verdict.limit is not None and not 0.5 < verdict.limit < 1:
         yield f"verdict.limit: must be an AUC between 0.5 and 1, got {verdict.limit}"
     if verdict.limit is not None and scenario.pools == "fixed":
         yield (
             "verdict.limit: fixed pools are for reproduction and decide nothing (leak-free audits look significant); "
             'set scenario.pools = "redrawn", or leave the limit out'
+        )
+    if experiment.attacks.per_record and scenario.adversary != "per_record":
+        yield (
+            f"attacks.per_record: {experiment.attacks.per_record[0]} needs shadow models of the candidate records "
+            f'themselves; set scenario.adversary = "per_record", or leave these attacks out'
         )
     if not 0.5 <= verdict.confidence < 1:
         yield f"verdict.confidence: must be at least 0.5 and below 1, such as 0.95, got {verdict.confidence}"
@@ -328,4 +415,14 @@ def _range_problems(experiment: Experiment) -> typing.Iterator[str]:
         yield (
             f"verdict.attack: must be an attack of this experiment{nearest(verdict.attack, names)}, "
             f"got {verdict.attack!r}; known are {', '.join(names)}"
+        )
+
+
+def _per_record_problems(scenario: Scenario) -> typing.Iterator[str]:
+    if scenario.pools != "redrawn":
+        yield 'scenario.pools: a per-record adversary\'s originals draw by coins; leave it at "redrawn"'
+    if scenario.shadow.pairs != scenario.target.pairs:
+        yield (
+            f"scenario.shadow.pairs: both sides have the same candidates, twice as many as pairs, so it must equal "
+            f"scenario.target.pairs = {scenario.target.pairs}, got {scenario.shadow.pairs}"
         )

@@ -7,7 +7,7 @@ from aftertrace.engine import Engine
 from aftertrace.procedures import Retrain
 from aftertrace.scenarios._assess import Progress
 from aftertrace.scenarios._draw import Unit
-from aftertrace.scenarios._simulate import Simulation, answers_of
+from aftertrace.scenarios._simulate import Simulation
 from aftertrace.trainers import Bounded, NetworkTrainer, Size, Trainer
 
 _PROCESS = 2**28  # an interpreter with its libraries
@@ -24,7 +24,7 @@ def process_bytes(simulation: Simulation, unit: Unit) -> int | None:
     procedure = simulation.procedure
     if not isinstance(procedure, Retrain):
         return None
-    data, queries = simulation.data, len(answers_of(unit))
+    data, queries = simulation.data, len(unit.queries)
     size = Size(records=len(unit.train), features=data.x.shape[1], classes=len(data.classes), models=unit.n_models)
     masks = 4 * unit.n_models * len(data)  # `keep`, and what is cut out of it
     answers = 8 * (queries + len(unit.train) + len(unit.test)) * (data.x.shape[1] + 8 * len(data.classes))

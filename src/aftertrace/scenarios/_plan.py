@@ -5,10 +5,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
+from aftertrace.attacks import Adversary
 from aftertrace.data import load
 from aftertrace.engine import Engine
 from aftertrace.posteriors import Posteriors, concatenate, to_parquet
@@ -20,8 +22,9 @@ from aftertrace.scenarios._draw import SIDES, Unit, draw_units
 from aftertrace.scenarios._experiment import Experiment
 from aftertrace.scenarios._memory import process_bytes, within
 from aftertrace.scenarios._run import counts_of, overfitting_of, result_of
-from aftertrace.scenarios._simulate import Simulation, answers_of, simulate, warm_up
+from aftertrace.scenarios._simulate import Simulation, simulate, warm_up
 from aftertrace.scenarios._verdict import Judgement
+from aftertrace.store import write_atomically
 
 LONG_ENOUGH = 1.0
 """Seconds from which a trial is a measurement."""
@@ -78,7 +81,8 @@ def plan(
 
     Units, the certificate's models and attacks are tried through the same engine, as many at once as in the run, on few
     deletions and few originals, and grown until a trial takes a second; the rest is linear in the numbers of
-    deletions and queries. What the first trial takes longer than the next of its size is counted once, as start.
+    deletions, originals and queries. What the first trial takes longer than the next of its size is counted once, as
+    start.
     """
     seconds = {"start": time.process_time()}  # so far: imports
     began = time.perf_counter()
@@ -94,13 +98,13 @@ def plan(
 
     sides = {side: [unit for unit in units if unit.side == side] for side in SIDES}
     seconds["start"] += trial.first_seconds(sides["target"][0])
-    seconds["training"] = sum(max(1.0, len(own) / at_once) * trial.unit_seconds(own[0]) for own in sides.values())
+    seconds["training"] = sum(map(trial.side_seconds, sides.values()))
     models, certified = sum(unit.n_models for unit in units), 0
     procedure = simulation.procedure
     if isinstance(procedure, Retrain) and pair_to_compare(procedure.trainer) is not None:
         certified = n_certified(models)
         seconds["certificate"] = max(1.0, certified / at_once) * trial.certificate_seconds(sides["target"][0])
-    queries = {side: sum(len(answers_of(unit)) for unit in own) for side, own in sides.items()}
+    queries = {side: sum(len(unit.queries) for unit in own) for side, own in sides.items()}
     seconds["attacks"], assessment = trial.attack_seconds(experiment, {s: len(own) for s, own in sides.items()})
     made = Plan(
         models=models,
@@ -131,19 +135,25 @@ class _Trial:
 
     def first_seconds(self, unit: Unit) -> float:
         """What the first work takes longer than the second: workers start, libraries are read."""
-        first, second = (self._units(_shorter(unit, 1)) for _ in range(2))
+        first, second = (self._spent([_shorter(unit, _GROWTH)] * self.at_once) for _ in range(2))
         return max(0.0, first - second)
 
-    def unit_seconds(self, unit: Unit) -> float:
-        """Of `at_once` units side by side."""
-        pairs = len(unit.deleted)
-        return _extrapolated(lambda n: self._units(_shorter(unit, n)), pairs)
+    def side_seconds(self, units: Sequence[Unit]) -> float:
+        """Of all units of a side: one on each worker with more and more deletions, then more and more units."""
+        rounds = max(1, math.ceil(len(units) / self.at_once))
+        one = _extrapolated(lambda n: self._spent([_shorter(units[0], n)] * self.at_once), full=len(units[0].deleted))
+        if one >= LONG_ENOUGH or rounds == 1:
+            return max(1.0, len(units) / self.at_once) * one
+        return _extrapolated(lambda n: self._spent(units[: n * self.at_once]), full=rounds)
 
-    def _units(self, unit: Unit) -> float:
+    def _spent(self, units: Sequence[Unit]) -> float:
+        """Seconds of some units, their files included."""
         began = time.perf_counter()
-        for _, (table, facts) in self.engine.map(simulate, self.simulation, [unit] * self.at_once):
-            self.table[unit.side] = table
-            self.facts = [facts]
+        with TemporaryDirectory() as folder:
+            for number, (table, facts) in self.engine.map(simulate, self.simulation, units):
+                write_atomically(Path(folder) / f"{number}.parquet", to_parquet(table, facts=facts))
+                self.table[units[0].side] = table
+                self.facts = [facts]
         return time.perf_counter() - began
 
     def certificate_seconds(self, unit: Unit) -> float:
@@ -177,6 +187,7 @@ class _Trial:
                 assess(
                     tables["shadow"], tables["target"], experiment.build_attacks(), judgement,
                     engine=self.engine, progress=lambda stage, done, total: None,
+                    adversary=Adversary(experiment.scenario.adversary),
                 )
             ]  # fmt: skip
             return time.perf_counter() - began
@@ -222,13 +233,7 @@ def _extrapolated(seconds_of: Callable[[int], float], full: int, *, start: int =
 
 def _shorter(unit: Unit, pairs: int) -> Unit:
     """A unit with its first `pairs` deletions."""
-    return replace(
-        unit,
-        deleted=unit.deleted[:pairs],
-        unseen=unit.unseen[:pairs],
-        held_out=unit.held_out[:pairs],
-        retained=unit.retained[:pairs],
-    )
+    return replace(unit, deleted=unit.deleted[:pairs], queries=unit.queries.select(unit.queries.pair < pairs))
 
 
 def _copies(table: Posteriors, originals: int, pairs: int) -> Posteriors:

@@ -11,26 +11,27 @@ from typing import Any
 import numpy as np
 
 from aftertrace._hashing import canonical, digest
-from aftertrace.attacks import Attack
+from aftertrace.attacks import Adversary, Attack
 from aftertrace.data import Dataset, load
 from aftertrace.engine import Engine, InProcess
-from aftertrace.errors import StoreError
-from aftertrace.posteriors import Posteriors, Role, Use, concatenate
+from aftertrace.posteriors import Posteriors, Role, Use
 from aftertrace.procedures import Procedure, Retrain
 from aftertrace.results import Certificate, Counts, DataSummary, Overfitting, Result, Scores, Spread, Training
 from aftertrace.scenarios._assess import Assessment, Progress, assess
 from aftertrace.scenarios._certify import certify
-from aftertrace.scenarios._draw import SIDES, Unit, draw_units
+from aftertrace.scenarios._draw import SIDES, draw_units
 from aftertrace.scenarios._experiment import Experiment, to_toml
+from aftertrace.scenarios._groups import groups_of
 from aftertrace.scenarios._memory import process_bytes, within
-from aftertrace.scenarios._simulate import LIBRARIES, Probe, Simulation, library_version, simulate, warm_up
+from aftertrace.scenarios._sequential import MOST_ORIGINALS, decide
+from aftertrace.scenarios._simulate import LIBRARIES, Probe, Simulation, library_version, warm_up
 from aftertrace.scenarios._statements import not_tested, run_notes, threat_model
+from aftertrace.scenarios._units import obtain, side_of
 from aftertrace.scenarios._verdict import Judgement
 from aftertrace.store import RunFolder, make_folder
 from aftertrace.trainers import is_compiled
 
 COMPILING = "note: the first run after an installation compiles the trainers, which takes about a minute"
-_Finished = tuple[Posteriors, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,8 @@ def run_experiment(
     device: str = "cpu",
     memory: int | None = None,
     keep_models: bool = False,
+    until_decided: bool = False,
+    most_originals: int = MOST_ORIGINALS,
     progress: Progress = lambda stage, done, total: None,
 ) -> Run:
     """Simulate, attack and judge; keep everything in `out` (default: a folder below `runs/` named by content).
@@ -62,7 +65,9 @@ def run_experiment(
     Finished units are read, not trained again: run a killed run again to resume it. `procedure` replaces the
     experiment's model and procedure; `attacks` are added to the experiment's; `probes` measure more. Models are
     trained on `device`. As many units are at work at once as the engine has workers and `memory` bytes hold (default:
-    a quarter of the machine's). `keep_models`: the models of each unit stay too, in `models/`.
+    a quarter of the machine's). `keep_models`: the models of each unit stay too, in `models/`. `until_decided`: target
+    originals are added, as many at a time as the experiment has, until the verdict is decided or there are
+    `most_originals`; the verdict is then that of a confidence sequence, which looking does not spoil.
     """
     engine = engine or InProcess()
     if not is_compiled():
@@ -70,7 +75,7 @@ def run_experiment(
     started = time.monotonic()
     engine.prepare(warm_up)
     data = load(experiment.data, data_dir=data_dir)
-    drawn = draw_units(experiment.scenario, n_records=len(data), seed=experiment.seed)
+    groups = groups_of(data, experiment.verdict.slices)
     simulation = Simulation(
         data=data,
         procedure=procedure or experiment.build_procedure(),
@@ -78,29 +83,58 @@ def run_experiment(
         probes=probes or {},
         device=device,
     )
+    drawn = draw_units(experiment.scenario, n_records=len(data), seed=experiment.seed)
     engine = within(engine, [process_bytes(simulation, unit) for unit in drawn], memory, progress)
     identity = _identity(experiment, simulation)
     folder = RunFolder.open(out or default_folder(identity, experiment), identity=identity, force=force)
     folder.write("experiment.toml", to_toml(experiment.as_dict()))
-    units = {simulation.address(unit): unit for unit in drawn}
     if keep_models:
         _describe_models(simulation, folder)
-    finished, damaged = _obtain(simulation, units, folder, engine, progress, keep_models=keep_models)
+    every_attack = (*experiment.build_attacks(), *attacks)
+    sequence = None
+    if until_decided:
+        by_verdict = next(each for each in every_attack if each.name == experiment.verdict.attack)
+        experiment, sequence = decide(
+            experiment,
+            by_verdict,
+            simulation,
+            folder,
+            engine,
+            progress,
+            most_originals=most_originals,
+            keep_models=keep_models,
+        )
+        drawn = draw_units(experiment.scenario, n_records=len(data), seed=experiment.seed)
+    units = {simulation.address(unit): unit for unit in drawn}
+    finished, damaged = obtain(simulation, units, folder, engine, progress, keep_models=keep_models)
     tables = {address: table for address, (table, _) in finished.items()}
     certificate = certify(simulation, units, tables, folder, engine, progress)
     trained = time.monotonic()
 
-    shadow, shadow_facts = _side([finished[a] for a, unit in units.items() if unit.side == "shadow"])
-    target, target_facts = _side([finished[a] for a, unit in units.items() if unit.side == "target"])
+    shadow, shadow_facts = side_of([finished[a] for a, unit in units.items() if unit.side == "shadow"])
+    target, target_facts = side_of([finished[a] for a, unit in units.items() if unit.side == "target"])
     verdict = experiment.verdict
     judgement = Judgement(
-        attack=verdict.attack, limit=verdict.limit, confidence=verdict.confidence, seed=experiment.seed
+        attack=verdict.attack,
+        limit=verdict.limit,
+        confidence=verdict.confidence,
+        seed=experiment.seed,
+        sequence=sequence,
     )
-    every_attack = (*experiment.build_attacks(), *attacks)
-    assessment = assess(shadow, target, every_attack, judgement, engine=engine, progress=progress)
+    assessment = assess(
+        shadow,
+        target,
+        every_attack,
+        judgement,
+        engine=engine,
+        progress=progress,
+        adversary=Adversary(experiment.scenario.adversary),
+        groups={name: group.at(target.record) for name, group in groups.items()},
+    )
     counts = counts_of(target, [*shadow_facts, *target_facts])
     training = _training(simulation.procedure, [*shadow_facts, *target_facts], certificate)
     result = result_of(experiment, procedure, data, assessment, counts, training, overfitting_of(target_facts))
+    result = replace(result, sequence=sequence)
     folder.write("scores.parquet", assessment.scores.to_parquet())
     folder.write("result.json", result.to_json())
     seconds = {"training": round(trained - started, 3), "attacks": round(time.monotonic() - trained, 3)}
@@ -148,6 +182,8 @@ def result_of(
         not_tested=not_tested(experiment),
         notes=run_notes(experiment, counts),
         training=training,
+        slices=assessment.slices,
+        discoveries=assessment.discoveries,
     )
 
 
@@ -184,45 +220,6 @@ def _identity(experiment: Experiment, simulation: Simulation) -> dict[str, Any]:
     }
 
 
-def _obtain(
-    simulation: Simulation,
-    units: Mapping[str, Unit],
-    folder: RunFolder,
-    engine: Engine,
-    progress: Progress,
-    *,
-    keep_models: bool,
-) -> tuple[dict[str, _Finished], list[str]]:
-    """All units by address, read or trained; and the addresses of files that were damaged and trained again."""
-    finished: dict[str, _Finished] = {}
-    damaged = []
-    for address in units:
-        if folder.has_unit(address) and (folder.models_file(address).is_file() or not keep_models):
-            try:
-                finished[address] = folder.read_unit(address)
-            except StoreError as error:
-                damaged.append(address)
-                progress(f"note: {error}; it is trained again", 0, 0)
-    missing = [address for address in units if address not in finished]
-    total = sum(unit.n_models for unit in units.values())
-    done = sum(units[address].n_models for address in finished)
-    progress("models", done, total)
-    tasks = [(units[address], folder.models_file(address) if keep_models else None) for address in missing]
-    for number, (table, facts) in engine.map(_work, simulation, tasks):
-        address = missing[number]
-        folder.write_unit(address, table, facts)
-        finished[address] = table, facts
-        done += units[address].n_models
-        progress("models", done, total)
-    return finished, damaged
-
-
-def _work(simulation: Simulation, task: tuple[Unit, Path | None]) -> _Finished:
-    """One unit, as workers do it."""
-    unit, models = task
-    return simulate(simulation, unit, keep_models=models)
-
-
 def _describe_models(simulation: Simulation, folder: RunFolder) -> None:
     """What the arrays in `models/` are of."""
     make_folder(folder.models_path)
@@ -232,15 +229,6 @@ def _describe_models(simulation: Simulation, folder: RunFolder) -> None:
         "classes": list(simulation.data.classes),
     }
     folder.write_json("models/models.json", description)
-
-
-def _side(units: Sequence[_Finished]) -> tuple[Posteriors, list[Mapping[str, Any]]]:
-    """All queries of a side, with pairs numbered through, and the facts of its units."""
-    tables, pairs = [], 0
-    for table, _ in units:
-        tables.append(replace(table, pair=table.pair + pairs))
-        pairs += len(np.unique(table.pair))
-    return concatenate(tables), [facts for _, facts in units]
 
 
 def counts_of(target: Posteriors, facts: Sequence[Mapping[str, Any]]) -> Counts:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from aftertrace._hashing import digest
 from aftertrace._random import Stream, rng_for, stream
 from aftertrace.data import Dataset
-from aftertrace.posteriors import Posteriors, Role, Use
+from aftertrace.posteriors import Posteriors, Role
 from aftertrace.procedures import Procedure
 from aftertrace.scenarios._draw import Unit
 from aftertrace.scenarios._models_file import check_saveable, save_models
@@ -25,14 +25,6 @@ UNIT_FORMAT = 3
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "numba", "torch")
 """Whose versions may move posteriors."""
-
-_QUERIES = (
-    # field of Unit, role, use
-    ("deleted", Role.DELETED, Use.EVALUATE),
-    ("unseen", Role.UNSEEN, Use.EVALUATE),
-    ("held_out", Role.UNSEEN, Use.HELD_OUT),
-    ("retained", Role.RETAINED, Use.EVALUATE),
-)
 
 
 class Probe(Protocol):
@@ -123,18 +115,18 @@ def simulate(
     if keep_models is not None:
         save_models(keep_models, [learned.models, forgotten.models])
 
-    record, pair, member, use = _queries(unit)
+    record, pair, role = unit.queries.record, unit.queries.pair, unit.queries.role
     x, label = data.x[record], data.label[record]
     before, accuracy = _query_original(learned.models, data, unit, x)
     table = Posteriors(
         log_values=np.stack([before, forgotten.models.log_posteriors(x, pair)], axis=1),
-        member=member,
+        member=np.column_stack([np.isin(role, (Role.DELETED, Role.RETAINED)), role == Role.RETAINED]),
         label=label,
         classes=data.classes,
         record=record,
         pair=pair,
         original=np.full(len(record), unit.index),
-        use=use,
+        use=unit.queries.use,
         probes={
             name: np.stack(
                 [
@@ -167,23 +159,6 @@ def streams_of(simulation: Simulation, unit: Unit, versions: Sequence[int]) -> l
 
 def _probe_rng(simulation: Simulation, unit: Unit, name: str, number: int) -> np.random.Generator:
     return rng_for(simulation.seed, Stream.PROBE, unit.side, unit.index, name, number)
-
-
-def answers_of(unit: Unit) -> NDArray[np.int64]:
-    """The record of each row of the unit's table. -> [Q]"""
-    return _queries(unit)[0]
-
-
-def _queries(unit: Unit) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], NDArray[np.int8]]:
-    """Record, pair, membership [Q, 2] and use of all queries, ordered by role."""
-    record, pair, member, use = [], [], [], []
-    for name, role, purpose in _QUERIES:
-        chosen = getattr(unit, name).reshape(len(unit.deleted), -1)
-        record.append(chosen.ravel())
-        pair.append(np.repeat(np.arange(len(chosen)), chosen.shape[1]))
-        member.append(np.tile([role in (Role.DELETED, Role.RETAINED), role is Role.RETAINED], (chosen.size, 1)))
-        use.append(np.full(chosen.size, purpose, dtype=np.int8))
-    return np.concatenate(record), np.concatenate(pair), np.concatenate(member), np.concatenate(use)
 
 
 def _query_original(

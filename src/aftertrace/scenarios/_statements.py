@@ -23,10 +23,13 @@ def threat_model(experiment: Experiment, *, custom: bool) -> tuple[str, ...]:
         else f"The deployer forgets by training a new model on the records that remain; "
         f"{seeds[experiment.procedure.seed]}."
     )
+    knows_candidates = scenario.adversary == "per_record"
     return (
         "The attacker asks the model before and after one deletion for its posteriors at a record, and knows the "
         "record's true class.",
-        "The attacker can train shadow models of the same kind on other records of the same population.",
+        "The attacker can train shadow models of the same kind with and without the candidate records themselves."
+        if knows_candidates
+        else "The attacker can train shadow models of the same kind on other records of the same population.",
         deployer,
         f"One record is deleted at a time, drawn at random from {scenario.target.records} training records.",
     )
@@ -35,10 +38,13 @@ def threat_model(experiment: Experiment, *, custom: bool) -> tuple[str, ...]:
 def not_tested(experiment: Experiment) -> tuple[str, ...]:
     """What this audit says nothing about."""
     return (
-        "Attackers who know candidate records and train shadow models with and without them.",
+        *(
+            ()
+            if experiment.scenario.adversary == "per_record"
+            else ("Attackers who know candidate records and train shadow models with and without them.",)
+        ),
         "Attackers who see only predicted classes, more than two versions, or the model's parameters.",
         "Several records deleted at once, added records, and approximate unlearning.",
-        "Whether single persons with unusual records are exposed more than this average.",
         *(() if experiment.scenario.retained_per_pair else ("Records that stayed in the training set.",)),
     )
 

@@ -1,21 +1,30 @@
 """The verdict: from the interval of the attack fixed in advance, and from the controls."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aftertrace.errors import InputError
-from aftertrace.results import AttackResult, ControlResult, Outcome, Verdict
-from aftertrace.statistics import Interval
+from aftertrace.results import AttackResult, ControlResult, Outcome, SequentialResult, Verdict
+from aftertrace.statistics import PLANTED_AUC, Interval
+
+PLANTED = "planted"
+"""The control that must find something."""
+MOST_MORE = 10_000
+"""Originals beyond which a number is no help."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """How to judge, whatever the attacks: the attack of the verdict, its limit, confidence, seed."""
+    """How to judge, whatever the attacks: the attack of the verdict, its limit, confidence, seed.
+
+    `sequence`: what was seen on the way, where originals were added until it was decided.
+    """
 
     attack: str
     limit: float | None
     confidence: float
     seed: int
+    sequence: SequentialResult | None = None
 
     def __post_init__(self) -> None:
         if self.limit is not None and not 0.5 < self.limit < 1:
@@ -23,14 +32,23 @@ class Judgement:
 
 
 def judge(
-    found: AttackResult, results: Sequence[AttackResult], controls: Sequence[ControlResult], judgement: Judgement
+    found: AttackResult,
+    results: Sequence[AttackResult],
+    controls: Sequence[ControlResult],
+    judgement: Judgement,
+    *,
+    more_originals: Callable[[float], int | None] = lambda limit: None,
 ) -> Verdict:
     """The verdict, from the ends of the interval of the attack fixed in advance.
 
-    An AUC below one half is a leak too (over-unlearning): a limit L asks for an interval within [1 - L, L].
+    An AUC below one half is a leak too (over-unlearning): a limit L asks for an interval within [1 - L, L]. A failed
+    null control makes the audit invalid. A planted leak that is not found makes "no leak shown" inconclusive: what
+    an interval excludes it excludes all the same. `more_originals(limit)` is asked where more would help.
     """
     auc, limit = found.auc, judgement.limit
-    failed = [control.name for control in controls if control.passed is False]
+    failed = [control.name for control in controls if control.passed is False and control.name != PLANTED]
+    is_blunt = any(control.passed is False and control.name == PLANTED for control in controls)
+    more = None
     against = next(
         (each.auc.estimate for each in results if found.against and each.name == found.against.opponent), None
     )
@@ -41,16 +59,24 @@ def judge(
             f"This audit is invalid: the control {' and '.join(failed)} finds a difference between queries whose "
             f"roles are exchangeable, so no figure here can be trusted."
         )
+    elif judgement.sequence is not None and limit is not None:
+        outcome, sentence = _of_sequence(judgement.sequence, limit)
+        sentence += classical
     elif auc.low is None or auc.high is None:
         outcome = Outcome.INCONCLUSIVE
         sentence = f"Inconclusive: AUC {auc.estimate:.2f}, {auc.note}."
     else:
-        outcome = _outcome(auc.low, auc.high, limit)
-        sentence = _sentence(outcome, auc, limit) + classical
-    return Verdict(outcome=outcome, sentence=sentence, attack=judgement.attack, limit=limit)
+        outcome = outcome_of(auc.low, auc.high, limit)
+        if outcome is Outcome.NOT_SHOWN and is_blunt:
+            outcome = Outcome.INCONCLUSIVE
+        if outcome is Outcome.INCONCLUSIVE and limit is not None:
+            more = more_originals(limit)
+        sentence = _sentence(outcome, auc, limit, more) + classical
+    return Verdict(outcome=outcome, sentence=sentence, attack=judgement.attack, limit=limit, more_originals=more)
 
 
-def _outcome(low: float, high: float, limit: float | None) -> Outcome:
+def outcome_of(low: float, high: float, limit: float | None) -> Outcome:
+    """What an interval says of a limit on the AUC, either way from one half."""
     if limit is None:
         return Outcome.NOT_SHOWN if low <= 0.5 <= high else Outcome.LEAKS
     if low > limit or high < 1 - limit:
@@ -58,7 +84,7 @@ def _outcome(low: float, high: float, limit: float | None) -> Outcome:
     return Outcome.WITHIN if high <= limit and low >= 1 - limit else Outcome.INCONCLUSIVE
 
 
-def _sentence(outcome: Outcome, auc: Interval, limit: float | None) -> str:
+def _sentence(outcome: Outcome, auc: Interval, limit: float | None, more: int | None) -> str:
     figure = f"AUC {auc.estimate:.2f} ({auc.confidence:.0%} interval {auc.low:.2f} to {auc.high:.2f})"
     over = " They stand out by moving less than unseen ones do." if auc.high is not None and auc.high < 0.5 else ""
     match outcome:
@@ -68,7 +94,36 @@ def _sentence(outcome: Outcome, auc: Interval, limit: float | None) -> str:
             return f"Deletions show more than allowed: {figure} lies beyond the limit of {limit:.2f}.{over}"
         case Outcome.WITHIN:
             return f"Deletions do not show more than allowed: {figure} lies within the limit of {limit:.2f}."
+        case Outcome.INCONCLUSIVE if limit is None:
+            return (
+                f"Inconclusive: {figure} holds one half, and a planted leak of AUC {PLANTED_AUC:.2f} is not found in "
+                f"so few queries either; more originals or records would tell."
+            )
         case Outcome.INCONCLUSIVE:
-            return f"Inconclusive: {figure} holds the limit of {limit:.2f}; more originals or records would decide."
+            return f"Inconclusive: {figure} holds the limit of {limit:.2f}; {_would_decide(more)}."
         case _:
             return f"No leak is shown: {figure} holds one half, which is not a proof that there is none."
+
+
+def _of_sequence(sequence: SequentialResult, limit: float) -> tuple[Outcome, str]:
+    """The verdict of a confidence sequence: valid although it was looked at after every block."""
+    low, high = sequence.low[-1], sequence.high[-1]
+    figure = (
+        f"mean AUC {sequence.estimate[-1]:.2f} ({sequence.confidence:.0%} confidence sequence {low:.2f} to {high:.2f}, "
+        f"{sequence.originals[-1]} originals)"
+    )
+    outcome = outcome_of(low, high, limit)
+    match outcome:
+        case Outcome.LEAKS:
+            return outcome, f"Deletions show more than allowed: {figure} lies beyond the limit of {limit:.2f}."
+        case Outcome.WITHIN:
+            return outcome, f"Deletions do not show more than allowed: {figure} lies within the limit of {limit:.2f}."
+    return outcome, f"Inconclusive: {figure} holds the limit of {limit:.2f}; allow more originals, or another limit."
+
+
+def _would_decide(more: int | None) -> str:
+    if more is None:
+        return "more originals or records would decide"
+    if more > MOST_MORE:
+        return f"more than {MOST_MORE} more originals would be needed to decide: the limit is too near"
+    return f"about {more} more {'original' if more == 1 else 'originals'} would decide"

@@ -25,8 +25,10 @@ from aftertrace.statistics._epsilon import (
     epsilon_split,
 )
 from aftertrace.statistics._jackknife import MIN_ORIGINALS, auc_by_original, auc_interval, rate_interval
+from aftertrace.statistics._mann_whitney import mann_whitney
 from aftertrace.statistics._multiple import benjamini_hochberg, holm, unseen_needed
 from aftertrace.statistics._one_run import epsilon_one_run, one_run_guesses, one_run_p_value
+from aftertrace.statistics._planted import PLANTED_AUC, planted_leak
 from aftertrace.statistics._power import VarianceComponents, originals_needed, variance_components
 from aftertrace.statistics._privacy import (
     DpGuarantee,
@@ -50,6 +52,7 @@ from aftertrace.statistics._signflip import sign_flip_test, sign_flip_tests
 
 __all__ = [
     "MIN_ORIGINALS",
+    "PLANTED_AUC",
     "ConfidenceSequence",
     "Curve",
     "Degradation",
@@ -83,10 +86,12 @@ __all__ = [
     "epsilon_split",
     "exchanged_roles",
     "holm",
+    "mann_whitney",
     "one_run_guesses",
     "one_run_p_value",
     "originals_needed",
     "percentile_by_original",
+    "planted_leak",
     "rate_at_fpr",
     "rate_interval",
     "roc_curve",

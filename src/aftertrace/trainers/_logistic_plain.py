@@ -6,7 +6,7 @@ scikit-learn's solver. It needs numpy alone: a run that checks a few models does
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,12 +122,13 @@ class PlainLogisticModels:
 
 def _newton(rows: Array, truth: Array, weight: Array, penalty: Array, response: Response) -> Array:
     """The optimum of the weighted log loss plus half the penalised squares. [N, F + 1], [N, R] -> [F + 1, R]"""
-    theta = np.zeros((rows.shape[1], truth.shape[1]))
+    theta: Array = np.zeros((rows.shape[1], truth.shape[1]))
     for _ in range(_MOST_STEPS):
         p = response(rows @ theta)
         gradient = rows.T @ ((p - truth) * weight[:, None]) + penalty[:, None] * theta
         hessian = _hessian(rows, p, weight, penalty, response)
-        step = np.linalg.solve(hessian, gradient.T.reshape(-1, 1)).reshape(gradient.T.shape).T
+        solved = np.linalg.solve(hessian, gradient.T.reshape(-1, 1))
+        step = solved.reshape(gradient.shape[::-1]).T
         if np.abs(rows @ step).max() <= _ENOUGH:
             return theta - step
         theta = theta - _length(rows, truth, weight, penalty, response, theta, step) * step
@@ -135,7 +136,7 @@ def _newton(rows: Array, truth: Array, weight: Array, penalty: Array, response: 
 
 
 def _length(
-    rows: Array, truth: Array, weight: Array, penalty: Array, response: Response, theta: Array, step: Array
+    rows: Array, truth: Array, weight: Array, penalty: Array, response: Response, theta: Array, step: NDArray[Any]
 ) -> float:
     """The first of 1, 1/2, 1/4, ... that does not raise the objective beyond rounding."""
 

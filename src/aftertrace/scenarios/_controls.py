@@ -1,0 +1,106 @@
+"""The controls of an audit: figures whose answer is known beforehand."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aftertrace._random import Stream, rng_for
+from aftertrace.posteriors import Posteriors, Role, Use
+from aftertrace.results import ControlResult
+from aftertrace.scenarios._verdict import PLANTED, Judgement
+from aftertrace.statistics import (
+    PLANTED_AUC,
+    Interval,
+    auc_interval,
+    auc_interval_one_pair,
+    exchanged_roles,
+    planted_leak,
+    split_unseen,
+)
+
+CONTROL_CONFIDENCE = 0.9975
+"""Null controls are tested at .25 % each."""
+Array = NDArray[np.float64]
+
+
+def interval_of(
+    score: Array, is_deleted: NDArray[np.bool_], original: NDArray[np.int64], confidence: float
+) -> Interval:
+    """The primary interval: over originals, or over records where there is one original."""
+    if len(np.unique(original)) == 1:
+        return auc_interval_one_pair(score[is_deleted], score[~is_deleted], confidence=confidence)
+    return auc_interval(score, is_deleted, original, confidence=confidence)
+
+
+def controls(score: Array, target: Posteriors, judgement: Judgement) -> tuple[ControlResult, ...]:
+    """All controls that the queries allow, with the scores [Q] of the verdict's attack."""
+    return tuple(_controls(score, target, judgement))
+
+
+def _controls(score: Array, target: Posteriors, judgement: Judgement) -> Iterator[ControlResult]:
+    unseen = np.flatnonzero(target.role == Role.UNSEEN)
+    halves, first = split_unseen(_matched(target, unseen), rng=_rng(judgement, "unseen"))
+    rows = unseen[halves]
+    yield _null("unseen/unseen", score, target, rows, first, judgement)
+
+    retained = np.flatnonzero(target.role == Role.RETAINED)
+    if len(retained):
+        halves, called = split_unseen(_matched(target, retained), rng=_rng(judgement, "retained"))
+        yield _null("retained/retained", score, target, retained[halves], called, judgement)
+
+    evaluated = np.flatnonzero((target.use == Use.EVALUATE) & np.isin(target.role, (Role.DELETED, Role.UNSEEN)))
+    exchanged, called = exchanged_roles(
+        target.role[evaluated] == Role.DELETED, target.pair[evaluated], rng=_rng(judgement, "permuted")
+    )
+    yield _null("permuted", score, target, evaluated[exchanged], called, judgement)
+    yield _planted(score, target, rows, first, judgement)
+
+
+def _matched(target: Posteriors, rows: NDArray[np.intp]) -> NDArray[np.int64]:
+    """What exchangeable queries have in common: the pair, or the original where a pair has but one of them."""
+    pair = target.pair[rows]
+    return pair if len(np.unique(pair)) < len(pair) else target.original[rows]
+
+
+def _null(
+    name: str,
+    score: Array,
+    target: Posteriors,
+    rows: NDArray[np.intp],
+    called_deleted: NDArray[np.bool_],
+    judgement: Judgement,
+) -> ControlResult:
+    if not (called_deleted.any() and not called_deleted.all()):
+        return _untested(name, judgement, CONTROL_CONFIDENCE, "not enough queries of that role in a pair")
+    auc = interval_of(score[rows], called_deleted, target.original[rows], CONTROL_CONFIDENCE)
+    if auc.low is None or auc.high is None:
+        return ControlResult(name=name, attack=judgement.attack, auc=auc, passed=None, note=auc.note)
+    return ControlResult(name=name, attack=judgement.attack, auc=auc, passed=auc.low <= 0.5 <= auc.high)
+
+
+def _planted(
+    score: Array,
+    target: Posteriors,
+    rows: NDArray[np.intp],
+    called_deleted: NDArray[np.bool_],
+    judgement: Judgement,
+) -> ControlResult:
+    """Unseen queries with a leak put in: an audit of this size must find it."""
+    if not (called_deleted.any() and not called_deleted.all()):
+        return _untested(PLANTED, judgement, judgement.confidence, "not enough queries of that role in a pair")
+    original = target.original[rows]
+    planted = planted_leak(score[rows], called_deleted, original, auc=PLANTED_AUC, rng=_rng(judgement, PLANTED))
+    auc = interval_of(planted, called_deleted, original, judgement.confidence)
+    if auc.low is None:
+        return ControlResult(name=PLANTED, attack=judgement.attack, auc=auc, passed=None, note=auc.note)
+    return ControlResult(name=PLANTED, attack=judgement.attack, auc=auc, passed=auc.low > 0.5)
+
+
+def _untested(name: str, judgement: Judgement, confidence: float, note: str) -> ControlResult:
+    nothing = Interval(estimate=0.5, low=None, high=None, confidence=confidence, n=0, method="none", note="no queries")
+    return ControlResult(name=name, attack=judgement.attack, auc=nothing, passed=None, note=note)
+
+
+def _rng(judgement: Judgement, name: str) -> np.random.Generator:
+    return rng_for(judgement.seed, Stream.CONTROL, name)

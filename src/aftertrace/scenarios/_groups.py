@@ -1,0 +1,58 @@
+"""Groups of records by a column: categories, or thirds of a number."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aftertrace._spelling import nearest
+from aftertrace.data import Dataset
+from aftertrace.errors import ExperimentError
+
+MOST_GROUPS = 20
+"""A column with more different values is a number, and is cut into thirds."""
+
+
+@dataclass(frozen=True, eq=False)
+class Grouping:
+    """`code` [N]: which of the `names` each is in."""
+
+    names: tuple[str, ...]
+    code: NDArray[np.int64]
+
+    def at(self, record: NDArray[np.int64]) -> "Grouping":
+        """Of some records [Q]."""
+        return Grouping(self.names, self.code[record])
+
+
+def groups_of(data: Dataset, columns: Sequence[str]) -> dict[str, Grouping]:
+    """The group of every record [N] by each of `columns`: a column of codes, of numbers, or one-hot encoded.
+
+    Raises `ExperimentError` for a column that the data do not have.
+    """
+    return {name: _groups(data, name) for name in columns}
+
+
+def _groups(data: Dataset, name: str) -> Grouping:
+    onehot = [k for k, column in enumerate(data.columns) if column.startswith(f"{name}=")]
+    if name in data.categories:
+        return Grouping(data.categories[name], data.x[:, data.columns.index(name)].astype(np.int64))
+    if name in data.columns:
+        return _of_numbers(data.x[:, data.columns.index(name)])
+    if onehot:
+        names = tuple(data.columns[k].partition("=")[2] for k in onehot)
+        return Grouping(names, data.x[:, onehot].argmax(axis=1))
+    known = list(dict.fromkeys(column.partition("=")[0] for column in data.columns))
+    raise ExperimentError(
+        [f"verdict.slices: the data have no column {name!r}{nearest(name, known)}; known are {', '.join(known)}"]
+    )
+
+
+def _of_numbers(x: NDArray[np.float64]) -> Grouping:
+    values = np.unique(x)
+    if len(values) <= MOST_GROUPS:
+        return Grouping(tuple(f"{value:g}" for value in values), np.searchsorted(values, x))
+    low, high = np.quantile(x, [1 / 3, 2 / 3])
+    names = (f"up to {low:g}", f"{low:g} to {high:g}", f"above {high:g}")
+    return Grouping(names, (x > low).astype(np.int64) + (x > high))

@@ -1,0 +1,129 @@
+"""For whom: the verdict's attack on parts of the queries, and which single deletions it can tell."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aftertrace.attacks import conformal_p_value
+from aftertrace.posteriors import Posteriors, Role
+from aftertrace.results import Discoveries, SliceResult
+from aftertrace.scenarios._groups import Grouping
+from aftertrace.statistics import (
+    auc_by_original,
+    auc_interval,
+    auc_interval_one_pair,
+    benjamini_hochberg,
+    holm,
+    mann_whitney,
+    sign_flip_test,
+    unseen_needed,
+)
+
+FDR = 0.05
+MOST_CLASSES = 20
+"""More are not listed one by one."""
+_CONFIDENCE = ((0.5, "below .5"), (0.9, ".5 to .9"), (np.inf, "above .9"))  # fixed in advance, alike in every audit
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Groups = Mapping[str, Grouping]
+"""Column -> the group of every query [Q]."""
+
+
+def slice_results(
+    score: Array,
+    table: Posteriors,
+    rows: NDArray[np.intp],
+    groups: Groups,
+    *,
+    confidence: float,
+    rng: np.random.Generator,
+) -> tuple[SliceResult, ...]:
+    """The attack with `score` [Q] on the evaluated `rows` of `table`, group by group, with Holm over all groups.
+
+    By class, by the original's confidence in the true class, by whether the original classified the record rightly,
+    and by each column of `groups`. Deleted queries of a group are compared with unseen ones of the same group. Groups
+    without one of the roles are left out. Tests: sign flips over originals; with one original, Mann and Whitney's.
+    """
+    found = []
+    is_deleted = table.role[rows] == Role.DELETED
+    for by, name, part in _parts(table, rows, groups):
+        deleted, unseen = int((part & is_deleted).sum()), int((part & ~is_deleted).sum())
+        if not (deleted and unseen):
+            continue
+        own = rows[part]
+        auc, p_value, method = _tested(score[own], is_deleted[part], table.original[own], confidence, rng)
+        found.append(
+            SliceResult(
+                by=by, group=name, deleted=deleted, unseen=unseen, auc=auc, p_value=p_value, p_holm=None, method=method
+            )
+        )
+    tested = [each for each in found if each.p_value is not None]
+    adjusted = (
+        dict(zip(map(id, tested), holm(np.array([each.p_value for each in tested])), strict=True)) if tested else {}
+    )
+    return tuple(replace(each, p_holm=float(adjusted[id(each)])) if id(each) in adjusted else each for each in found)
+
+
+def _parts(table: Posteriors, rows: NDArray[np.intp], groups: Groups) -> Iterator[tuple[str, str, Mask]]:
+    """(by, group, which of the rows)"""
+    label = table.label[rows]
+    if len(table.classes) <= MOST_CLASSES:
+        for k, name in enumerate(table.classes):
+            yield "class", name, label == k
+    first = table.log_values[rows, 0]
+    own = np.exp(first[np.arange(len(rows)), label])
+    low = -np.inf
+    for high, name in _CONFIDENCE:
+        yield "original's confidence", name, (own > low) & (own <= high)
+        low = high
+    right = first.argmax(axis=1) == label
+    yield "original's class", "right", right
+    yield "original's class", "wrong", ~right
+    for column, group in groups.items():
+        for k, name in enumerate(group.names):
+            yield column, name, group.code[rows] == k
+
+
+def _tested(score: Array, is_deleted: Mask, original: NDArray[np.int64], confidence: float, rng: np.random.Generator):  # type: ignore[no-untyped-def]
+    if len(np.unique(original)) == 1:
+        positive, negative = score[is_deleted], score[~is_deleted]
+        interval = auc_interval_one_pair(positive, negative, confidence=confidence)
+        return interval, mann_whitney(positive, negative), "Mann-Whitney over records, conditional on the pair"
+    interval = auc_interval(score, is_deleted, original, confidence=confidence)
+    own = auc_by_original(score, is_deleted, original)[1]
+    own = own[np.isfinite(own)]
+    if len(own) < 2:
+        return interval, None, "none: fewer than 2 originals hold both roles"
+    test = sign_flip_test(own - 0.5, rng=rng)
+    return interval, float(test.p_value), f"{test.method} over {len(own)} originals"
+
+
+def discoveries(classical: Array, score: Array, table: Posteriors, rows: NDArray[np.intp]) -> Discoveries:
+    """Which deleted queries of the evaluated `rows` stand out among all unseen queries of their original.
+
+    `classical`, `score` [Q]: of the original alone and of both versions. Conformal p-values, exact where a deleted
+    query is exchangeable with an unseen one of the same original; Benjamini-Hochberg over all deletions.
+    """
+    deleted = rows[table.role[rows] == Role.DELETED]
+    unseen = np.flatnonzero(table.role == Role.UNSEEN)
+    is_found = [
+        benjamini_hochberg(
+            conformal_p_value(
+                each[deleted], each[unseen], group=table.original[deleted], reference_group=table.original[unseen]
+            )
+        )
+        <= FDR
+        for each in (classical, score)
+    ]
+    references = np.unique(table.original[unseen], return_counts=True)[1]
+    return Discoveries(
+        fdr=FDR,
+        deleted=len(deleted),
+        before=int(is_found[0].sum()),
+        after=int(is_found[1].sum()),
+        worse=int((is_found[1] & ~is_found[0]).sum()),
+        unseen=int(references.min()),
+        needed=unseen_needed(len(deleted), fdr=FDR),
+    )
