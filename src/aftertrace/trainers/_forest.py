@@ -363,7 +363,7 @@ def _grow(
 
     data, union, records = coded.data, coded.union, coded.records
     rule = _rule(shape, data.x.shape[1])
-    row, gone = np.nonzero(~keep[:, union])
+    row, gone = map(np.ascontiguousarray, np.nonzero(~keep[:, union]))  # one layout: each is compiled apart
     first = np.searchsorted(row, np.arange(len(keep) + 1))
     desk = _room(records, rule)
     forest = _empty_forest(4 * len(union) + 4, data.n_classes)
