@@ -33,6 +33,7 @@ lowest:
 bench: setup
 	$(BIN)/python benchmarks/trainers.py
 	$(BIN)/python benchmarks/whole_command.py
+	$(BIN)/python benchmarks/million.py
 
 clean:
 	rm -rf $(VENV) .venv-lowest runs

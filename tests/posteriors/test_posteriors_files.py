@@ -1,6 +1,7 @@
 """Files that users bring."""
 
 import gzip
+import hmac
 
 import numpy as np
 import pyarrow as pa
@@ -45,6 +46,14 @@ def test_records_are_pseudonyms_from_the_door_on(files):
     assert set(first.record.tolist()).isdisjoint(second.record.tolist())
 
 
+@pytest.mark.parametrize("length", [0, 32, 64, 65, 200])
+def test_pseudonyms_are_hmac_sha256(length):
+    key, names = bytes(range(length)), ["", "ann", "Zoë", "x" * 100]
+    slow = [int.from_bytes(hmac.digest(key, name.encode(), "sha256")[:8]) >> 1 for name in names]
+    assert pseudonyms(names, key).tolist() == slow
+    assert pseudonyms([], key).size == 0
+
+
 @pytest.mark.parametrize("suffix", [".parquet", ".npz", ".csv.gz"])
 def test_formats_give_the_same_table(files, suffix, tmp_path):
     before, after = files
@@ -77,6 +86,39 @@ def test_several_pairs_in_one_file(tmp_path):
     table = read_pair(tmp_path / "one.csv", tmp_path / "one.csv")
     assert table.original.tolist() == [0, 0, 1]
     assert table.record[0] == table.record[2]
+
+
+def test_many_rows_are_matched_as_one_by_one(tmp_path):
+    """Records that stand in several pairs, both files in an order of their own."""
+    rng = np.random.default_rng(0)
+    rows = [(f"u{unit}", f"r{record}") for unit in range(12, 0, -1) for record in rng.permutation(40)[:15]]
+    values = {(*row, version): rng.dirichlet([1, 1]) for row in rows for version in (1, 2)}
+    for version in (1, 2):
+        lines = [
+            f"{record},{'ab'[len(record) % 2]},{unit},{'deleted' if record == 'r7' else 'unseen'},{a:.17g},{b:.17g}"
+            for unit, record in (rows[k] for k in rng.permutation(len(rows)))
+            for a, b in [values[unit, record, version]]
+        ]
+        (tmp_path / f"v{version}.csv").write_text("\n".join(["record,label,pair,role,a,b", *lines]))
+    table = read_pair(tmp_path / "v1.csv", tmp_path / "v2.csv", key=b"k")
+    order = [line.split(",") for line in (tmp_path / "v1.csv").read_text().splitlines()[1:]]
+    assert np.allclose(table.values, [[values[row[2], row[0], version] for version in (1, 2)] for row in order])
+    assert table.record.tolist() == pseudonyms([row[0] for row in order], b"k").tolist()
+    units = sorted({row[2] for row in order})
+    assert table.pair.tolist() == table.original.tolist() == [units.index(row[2]) for row in order]
+    assert table.role.tolist() == [Role.DELETED if row[0] == "r7" else Role.UNSEEN for row in order]
+    assert table.label.tolist() == [len(row[0]) % 2 for row in order]
+
+
+def test_a_record_has_one_role(files, tmp_path):
+    files[0].write_text(
+        BEFORE.replace(",role,", ",").replace(",deleted", "").replace(",unseen", "").replace(",retained", "")
+    )
+    (tmp_path / "role.csv").write_text("record,role\nann,deleted\nbob,unseen\neve,unseen\nann,deleted\n")
+    assert read_pair(*files, role=tmp_path / "role.csv").role.tolist() == [Role.DELETED, Role.UNSEEN, Role.UNSEEN]
+    (tmp_path / "role.csv").write_text("record,role\nann,deleted\nbob,unseen\neve,unseen\nann,unseen\n")
+    with pytest.raises(PosteriorsError, match="every record must have one role; 'ann' has two"):
+        read_pair(*files, role=tmp_path / "role.csv")
 
 
 @pytest.mark.parametrize(

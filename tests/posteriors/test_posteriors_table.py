@@ -71,6 +71,19 @@ def test_phi_of_float32_rows_is_finite():
     assert np.isfinite(phi(rows, np.array([0]))).all()
 
 
+def test_phi_of_many_rows_is_that_of_each():
+    """More than one block of rows, of different ranks, against the plain formula."""
+    rng = np.random.default_rng(0)
+    rows, label = np.log(rng.dirichlet(np.ones(50), size=(3000, 2))), rng.integers(0, 50, 3000)
+    rows[::7, 0, 3] = -np.inf
+    fast = phi(rows, label)
+    assert np.array_equal(fast, [phi(row[None], one[None])[0] for row, one in zip(rows, label, strict=True)])
+    assert np.array_equal(fast[:, 1], phi(rows[:, 1], label))
+    own = np.exp(rows[np.arange(3000), 1, label])
+    assert np.allclose(fast[:, 1], np.log(own / (1 - own)), atol=1e-9)
+    assert phi(rows[:0], label[:0]).shape == (0, 2)
+
+
 def test_log_loss():
     assert np.allclose(log_loss(np.log([[0.25, 0.75]]), np.array([0])), [np.log(4)])
     with np.errstate(divide="ignore"):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu
 
 from aftertrace.statistics import auc, auc_by_original, auc_interval, roc_curve
-from aftertrace.statistics._concordance import concordance
+from aftertrace.statistics._concordance import concordance, ranks, wins
 
 INF = np.inf
 SCORES = st.lists(st.sampled_from([-INF, -2.0, -0.0, 0.0, 0.5, 1.0, 1e308, INF]), min_size=1, max_size=12)
@@ -113,6 +113,23 @@ def test_auc_by_original_is_the_auc_inside_each(queries):
         expected = slow_auc(x, y) if x.size and y.size else np.nan
         np.testing.assert_allclose(value, expected, rtol=0, atol=1e-12)
     assert np.isnan(fast[[0, -1]]).all()
+
+
+@pytest.mark.parametrize("m", [1, 255, 256, 70_000])
+def test_many_originals_are_told_apart(m):
+    """Numbers of originals are sorted in as few bits as they need."""
+    rng = np.random.default_rng(m)
+    score, is_deleted, original = rng.integers(0, 50, 3000) / 7, rng.random(3000) < 0.3, rng.integers(0, m, 3000)
+    found, rank = concordance(score, is_deleted, original, m), ranks(score)
+    unseen = np.bincount(original[~is_deleted], minlength=m)
+    win = wins(rank, is_deleted)
+    nested = wins(ranks(original * 50 + rank), is_deleted) - (np.cumsum(unseen) - unseen)[original]
+    for name, weights in (
+        ("row", win * is_deleted),
+        ("column", win * ~is_deleted),
+        ("within", nested * is_deleted),
+    ):
+        np.testing.assert_array_equal(getattr(found, name), np.bincount(original, weights=weights, minlength=m))
 
 
 def test_order_and_names_of_originals_do_not_matter():

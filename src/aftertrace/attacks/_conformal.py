@@ -1,10 +1,11 @@
 """Rank of a query among public unseen records: a p-value that holds for any score and any model.
 
 With `n` public records and the query exchangeable, `p = (1 + #{z: t(z) >= t(x)}) / (n + 1)` is at most `u` with
-probability at most `u`, whatever the score `t`. Ties count against the query. Everything is sorted and searched:
-`O((Q + n) log n)`, no matrix of comparisons.
+probability at most `u`, whatever the score `t`. Ties count against the query. Queries and references are sorted
+together: `O((Q + n) log(Q + n))`, no matrix of comparisons.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -71,43 +72,46 @@ def confidence_cell(confidence: Array, reference: Array, *, bins: int) -> Ints:
 def count_above(
     score: Array, reference: Array, group: Ints, reference_group: Ints, *, margin: float, weight: Array | None = None
 ) -> tuple[Array, Array]:
-    """Weight of a group's references with `t(z) + margin >= t(x)`, and of all of them. -> [Q], [Q]
+    """Weight of a group's references with `t(z) + margin >= t(x)`, and of all of them. -> [Q], [Q]"""
+    cell = _numbered(np.concatenate([group, reference_group]))
+    order = _sorted_further(_by_value(score - margin, reference), cell)
+    return _weight_above(order, [cell], np.ones(reference.size) if weight is None else weight)
 
-    Values become ranks among the references, so that group and rank fit into one integer that is sorted once.
+
+def _by_value(score: Array, reference: Array) -> Ints:
+    """Queries and references as one list, ascending; a query comes before the references that tie with it. [Q + n]"""
+    return np.argsort(np.concatenate([score, reference]), kind="stable")
+
+
+def _sorted_further(order: Ints, code: Ints) -> Ints:
+    """By `code` >= 0 first, then as before. Few codes are sorted in linear time: NumPy has a radix sort for 16 bits."""
+    few = code.astype(np.min_scalar_type(int(code.max(initial=0))))
+    return order[np.argsort(few[order], kind="stable")]
+
+
+def _weight_above(order: Ints, cells: Sequence[Ints], weight: Array) -> tuple[Array, Array]:
+    """Weight of the references behind each query in its cell, and of all of the cell. -> [Q], [Q]
+
+    `order` [Q + n] sorts queries and references by all of `cells` [Q + n], then by value; `weight` [n].
     """
-    order = np.sort(reference)
-    known = np.unique(reference_group)
-    step = reference.size + 1
-    key = np.searchsorted(known, reference_group) * step + np.searchsorted(order, reference, "left")
-    sorting = np.argsort(key, kind="stable")
-    key = key[sorting]
-    sums = np.concatenate([[0.0], np.cumsum(np.ones(key.size) if weight is None else weight[sorting])])
-
-    code = np.searchsorted(known, group)
-    is_known = np.zeros(code.size, dtype=bool)
-    is_known[code < known.size] = known[code[code < known.size]] == group[code < known.size]
-    start, end = np.searchsorted(key, np.stack([code * step, (code + 1) * step]))
-    first = np.searchsorted(key, code * step + np.searchsorted(order, score - margin, "left"))
-    return np.where(is_known, sums[end] - sums[first], 0.0), np.where(is_known, sums[end] - sums[start], 0.0)
+    is_first = np.zeros(order.size, dtype=bool)
+    is_first[:1] = True
+    for code in cells:
+        along = code[order]
+        is_first[1:] |= along[1:] != along[:-1]
+    start = np.flatnonzero(is_first)
+    end = np.append(start[1:], order.size)
+    size = order.size - weight.size
+    sums = np.append(0.0, np.cumsum(np.append(np.zeros(size), weight)[order]))
+    above, total = np.empty(order.size), np.empty(order.size)
+    above[order] = np.repeat(sums[end], end - start) - sums[:-1]
+    total[order] = np.repeat(sums[end] - sums[start], end - start)
+    return above[:size], total[:size]
 
 
 def public_records(table: Posteriors) -> NDArray[np.bool_]:
     """The unseen queries set aside, which anyone may know: never evaluated. -> [Q]"""
     return (table.use == Use.HELD_OUT) & (table.role == Role.UNSEEN)
-
-
-def rank_cells(table: Posteriors, unit: Ints, *, by_class: bool, bins: int) -> Ints:
-    """A number per unit of models, class and bin of the original's confidence, as asked for. -> [Q]"""
-    parts = [unit]
-    if by_class:
-        parts.append(table.label)
-    if bins > 1:
-        parts.append(_bins_of_originals(table, bins))
-    cell = np.zeros(len(table), dtype=np.int64)
-    for part in parts:
-        values, code = np.unique(part, return_inverse=True)
-        cell = np.unique(cell * values.size + code, return_inverse=True)[1]
-    return cell
 
 
 def _bins_of_originals(table: Posteriors, bins: int) -> Ints:
@@ -126,12 +130,17 @@ def rank_among_public(score: Array, table: Posteriors, *, by_class: bool, bins: 
     Compared with the public queries of the same pair, or of the other pairs of the same original where there are
     more such pairs than public queries in the own pair (see `ConformalRank`).
     """
-    public, margin = public_records(table), np.log(gamma)
-    pair = rank_cells(table, _joint(table.original, table.pair), by_class=by_class, bins=bins)
-    original = rank_cells(table, table.original, by_class=by_class, bins=bins)
-    above, n = count_above(score, score[public], pair, pair[public], margin=margin)
-    weight = 1 / n[public]
-    above_all, n_pairs = count_above(score, score[public], original, original[public], margin=margin, weight=weight)
+    public = public_records(table)
+    rows = np.append(np.arange(len(table)), np.flatnonzero(public))  # every query, then the references
+    cells = [_bins_of_originals(table, bins)] if bins > 1 else []
+    cells += [table.label] if by_class else []
+    cells = [code[rows] for code in (*cells, _numbered(table.original))]
+    pair = _numbered(table.pair)[rows]
+    order = _by_value(score - np.log(gamma), score[public])
+    for code in cells:
+        order = _sorted_further(order, code)
+    above, n = _weight_above(_sorted_further(order, pair), [*cells, pair], np.ones(int(public.sum())))
+    above_all, n_pairs = _weight_above(order, cells, 1 / n[public])
 
     within = (1 + above - public) / (1 + n - public)  # a public query is not among its own references
     share = np.divide(above, n, out=np.zeros_like(above), where=n > 0)
@@ -140,10 +149,9 @@ def rank_among_public(score: Array, table: Posteriors, *, by_class: bool, bins: 
     return np.where(n >= np.round(n_pairs), within, np.round(across, 9))
 
 
-def _joint(first: Ints, second: Ints) -> Ints:
-    """One number for each combination. -> [Q]"""
-    values, code = np.unique(second, return_inverse=True)
-    return np.unique(first, return_inverse=True)[1] * values.size + code
+def _numbered(part: Ints) -> Ints:
+    """The place of each value among the different ones. [N] -> [N]"""
+    return np.unique(part, return_inverse=True)[1]
 
 
 @dataclass(frozen=True)

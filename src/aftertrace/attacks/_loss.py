@@ -69,4 +69,4 @@ def confidence_ratio(table: Posteriors) -> NDArray[np.float64]:
 
 def _losses(table: Posteriors) -> NDArray[np.float64]:
     """Of the first and the last version [Q, 2]; at least 0, as sums of released rows may be a little above 1."""
-    return np.maximum(log_loss(table.log_values[:, [0, -1]], table.label), 0.0)
+    return np.maximum(log_loss(table.log_values, table.label)[:, [0, -1]], 0.0)

@@ -1,9 +1,8 @@
 """Posterior files brought from outside: one file per version of the model."""
 
-import hmac
+import hashlib
 import zipfile
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,11 @@ from numpy.typing import NDArray
 
 from aftertrace._spelling import nearest
 from aftertrace.errors import PosteriorsError
-from aftertrace.posteriors._posteriors import SUM_TOLERANCE, Posteriors
+from aftertrace.posteriors._posteriors import SUM_TOLERANCE, Posteriors, Role
 
 _KEYS = ("record", "label", "role", "original", "pair")
-_ROLES = ("deleted", "unseen", "retained", "added")
+_ROLES = {role.name.lower(): role for role in (Role.DELETED, Role.UNSEEN, Role.RETAINED, Role.ADDED)}
+Ints = NDArray[np.int64]
 
 
 def read_pair(before: Path | str, after: Path | str, *, role: Path | str | None = None, key: bytes = b"") -> Posteriors:
@@ -34,45 +34,87 @@ def read_pair(before: Path | str, after: Path | str, *, role: Path | str | None 
     first, last = _read(Path(before)), _read(Path(after))
     _match_classes(first, last)
     order = _match_rows(first, last)
-    if (first.label != last.label[order]).any():
-        row = int(np.flatnonzero(first.label != last.label[order])[0])
+    label, other = first.label.numbers(first.classes), last.label.numbers(first.classes)[order]
+    if (label != other).any():
+        row = int(np.flatnonzero(label != other)[0])
         raise PosteriorsError(
-            f"Labels must agree between the files; record {str(first.record[row])!r} has {str(first.label[row])!r} in "
-            f"{first.path.name} and {str(last.label[order][row])!r} in {last.path.name}."
+            f"Labels must agree between the files; record {first.record.at(row)!r} has "
+            f"{first.classes[label[row]]!r} in {first.path.name} and {first.classes[other[row]]!r} in {last.path.name}."
         )
     columns = [last.classes.index(name) for name in first.classes]
-    index = {name: k for k, name in enumerate(first.classes)}
     return Posteriors.from_pair(
         first.values,
-        last.values[order][:, columns],
-        label=np.array([index[name] for name in first.label.tolist()], dtype=np.int64),
+        last.values[:, columns][order],
+        label=label,
         role=_roles(first, last, order, role),
         classes=first.classes,
-        record=pseudonyms(first.record, key),
-        original=_units(first.unit("original")),
-        pair=_units(first.unit("pair")),
+        record=pseudonyms(first.record.words, key)[first.record.code],
+        original=first.unit("original").places(),
+        pair=first.unit("pair").places(),
     )
 
 
-def pseudonyms(record: Sequence[str] | NDArray[Any], key: bytes) -> NDArray[np.int64]:
+def pseudonyms(record: Iterable[str], key: bytes) -> Ints:
     """A number from 0 to 2^63 - 1 for each record: the same for the same record and key (HMAC-SHA-256)."""
-    digests = (hmac.digest(key, str(name).encode(), "sha256")[:8] for name in record)
-    return np.array([int.from_bytes(part) >> 1 for part in digests], dtype=np.int64)
+    digests = b"".join(digest[:8] for digest in _hmac_sha256(key, record))
+    return (np.frombuffer(digests, dtype=">u8") >> np.uint64(1)).astype(np.int64)
+
+
+def _hmac_sha256(key: bytes, messages: Iterable[str]) -> Iterator[bytes]:
+    """As RFC 2104 defines it: both hashes start from the key, and are copied there for every message."""
+    block = (hashlib.sha256(key).digest() if len(key) > 64 else key).ljust(64, b"\0")
+    inner, outer = (hashlib.sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))
+    for message in messages:
+        first, last = inner.copy(), outer.copy()
+        first.update(message.encode())
+        last.update(first.digest())
+        yield last.digest()
+
+
+@dataclass(frozen=True, eq=False)
+class _Words:
+    """A column of texts: `code` [Q] into the different `words` [n]."""
+
+    code: Ints
+    words: NDArray[np.object_]
+
+    @classmethod
+    def of(cls, column: Any) -> "_Words":
+        """Of a column of Arrow."""
+        import pyarrow as pa
+
+        coded = column.cast(pa.string()).combine_chunks().dictionary_encode()
+        return cls(coded.indices.to_numpy().astype(np.int64), coded.dictionary.to_numpy(zero_copy_only=False))
+
+    def at(self, row: int | np.integer) -> str:
+        return str(self.words[self.code[row]])
+
+    def of_rows(self, rows: NDArray[np.bool_]) -> list[str]:
+        return list(self.words[self.code[rows]])
+
+    def numbers(self, names: Iterable[str]) -> Ints:
+        """The place of each text among `names`, -1 if it is none of them. [Q]"""
+        place = {name: k for k, name in enumerate(names)}
+        return np.array([place.get(word, -1) for word in self.words.tolist()], dtype=np.int64)[self.code]
+
+    def places(self) -> Ints:
+        """The place of each text in the sorted order of the different ones. [Q]"""
+        return self.numbers(sorted(self.words))
 
 
 @dataclass(frozen=True, eq=False)
 class _Version:
     path: Path
-    record: NDArray[np.str_]  # [Q]
-    label: NDArray[np.str_]  # [Q]
+    record: _Words
+    label: _Words
     classes: tuple[str, ...]
     values: NDArray[np.float64]  # [Q, K]
-    extra: dict[str, NDArray[np.str_]]  # role, original, pair where given: [Q]
+    extra: dict[str, _Words]  # role, original, pair where given
 
-    def unit(self, name: str) -> NDArray[np.str_]:
+    def unit(self, name: str) -> _Words:
         other = "original" if name == "pair" else "pair"
-        nothing = np.full(self.record.shape, "0")
-        return self.extra.get(name, self.extra.get(other, nothing))
+        one = _Words(np.zeros_like(self.record.code), np.array(["0"], dtype=object))
+        return self.extra.get(name, self.extra.get(other, one))
 
 
 def _read(path: Path) -> _Version:
@@ -91,7 +133,7 @@ def _read(path: Path) -> _Version:
     matrix = np.column_stack(list(values.values()))
     _check_rows(path, matrix)
     classes = tuple(values)
-    strange = sorted(set(columns["label"].tolist()) - set(classes))
+    strange = sorted(set(columns["label"].words) - set(classes))
     if strange:
         raise PosteriorsError(
             f"{path}: every label must be the name of a class column ({_some(classes)}); got {_some(strange)}."
@@ -100,8 +142,8 @@ def _read(path: Path) -> _Version:
     return _Version(path, columns["record"], columns["label"], classes, matrix, extra)
 
 
-def _columns(path: Path) -> tuple[dict[str, NDArray[np.str_]], dict[str, NDArray[np.float64]]]:
-    """The columns with a meaning as text, and the others, one per class, as numbers."""
+def _columns(path: Path) -> tuple[dict[str, _Words], dict[str, NDArray[np.float64]]]:
+    """The columns with a meaning as texts, and the others, one per class, as numbers."""
     if not path.is_file():
         raise PosteriorsError(f"{path}: there is no such file.")
     try:
@@ -128,7 +170,7 @@ def _arrow_table(path: Path) -> Any:
     raise PosteriorsError(f"{path}: a file of posteriors must end in .csv, .csv.gz, .parquet or .npz.")
 
 
-def _from_arrow(path: Path, table: Any) -> tuple[dict[str, NDArray[np.str_]], dict[str, NDArray[np.float64]]]:
+def _from_arrow(path: Path, table: Any) -> tuple[dict[str, _Words], dict[str, NDArray[np.float64]]]:
     import pyarrow as pa
 
     if len(set(table.column_names)) != len(table.column_names):
@@ -140,7 +182,7 @@ def _from_arrow(path: Path, table: Any) -> tuple[dict[str, NDArray[np.str_]], di
             if column.null_count:
                 row = int(np.flatnonzero(np.array(column.is_null()))[0])
                 raise PosteriorsError(f"{path}: column {name!r} must be filled in every row; row {row} is empty.")
-            texts[name] = np.array(column.cast(pa.string()).to_pylist(), dtype=str)
+            texts[name] = _Words.of(column)
         elif pa.types.is_floating(column.type) or pa.types.is_integer(column.type) or pa.types.is_null(column.type):
             numbers[name] = np.array(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
         else:
@@ -151,7 +193,9 @@ def _from_arrow(path: Path, table: Any) -> tuple[dict[str, NDArray[np.str_]], di
     return texts, numbers
 
 
-def _from_npz(path: Path) -> tuple[dict[str, NDArray[np.str_]], dict[str, NDArray[np.float64]]]:
+def _from_npz(path: Path) -> tuple[dict[str, _Words], dict[str, NDArray[np.float64]]]:
+    import pyarrow as pa
+
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
@@ -170,7 +214,8 @@ def _from_npz(path: Path) -> tuple[dict[str, NDArray[np.str_]], dict[str, NDArra
             f"{values.shape[1]} different `classes`; got {len(classes)} classes"
             + (f" and {wrong[0]} {texts[wrong[0]].shape}." if wrong else ".")
         )
-    return texts, {name: values[:, k].astype(np.float64) for k, name in enumerate(classes)}
+    words = {name: _Words.of(pa.chunked_array([pa.array(column, pa.string())])) for name, column in texts.items()}
+    return words, {name: values[:, k].astype(np.float64) for k, name in enumerate(classes)}
 
 
 def _check_rows(path: Path, values: NDArray[np.float64]) -> None:
@@ -204,33 +249,44 @@ def _match_classes(first: _Version, last: _Version) -> None:
         )
 
 
-def _match_rows(first: _Version, last: _Version) -> NDArray[np.int64]:
+def _match_rows(first: _Version, last: _Version) -> Ints:
     """Where each row of `first` stands in `last`."""
-    tables = [
-        list(zip(version.unit("pair").tolist(), version.record.tolist(), strict=True)) for version in (first, last)
-    ]
-    for version, keys in zip((first, last), tables, strict=True):
-        if len(set(keys)) != len(keys):
-            twice = Counter(keys).most_common(1)[0][0]
-            raise PosteriorsError(f"{version.path}: every record must stand once per pair; {twice[1]!r} stands twice.")
-    place = {key: row for row, key in enumerate(tables[1])}
-    before = [key[1] for key in tables[0] if key not in place]
-    known = set(tables[0])
-    after = [key[1] for key in tables[1] if key not in known]
-    if before or after:
-        raise PosteriorsError(
-            f"Both files must hold the same records; only in {first.path.name}: {_counted(before)}, "
-            f"only in {last.path.name}: {_counted(after)}."
+    width, pair = len(first.record.words), first.unit("pair")
+    own = pair.code * width + first.record.code
+    place, other_pair = last.record.numbers(first.record.words), last.unit("pair").numbers(pair.words)
+    other = np.where((place < 0) | (other_pair < 0), -1, other_pair * width + place)
+    orders = [_ascending(version, key) for version, key in ((first, own), (last, other))]
+    if not np.array_equal(own[orders[0]], other[orders[1]]):
+        only_before, only_after = (
+            _counted(version.record.of_rows(~np.isin(key, others)))
+            for version, key, others in ((first, own, other), (last, other, own))
         )
-    return np.array([place[key] for key in tables[0]], dtype=np.int64)
+        raise PosteriorsError(
+            f"Both files must hold the same records; only in {first.path.name}: {only_before}, "
+            f"only in {last.path.name}: {only_after}."
+        )
+    matched = np.empty_like(own)
+    matched[orders[0]] = orders[1]
+    return matched
 
 
-def _roles(first: _Version, last: _Version, order: NDArray[np.int64], path: Path | str | None) -> list[str]:
-    given: dict[str, NDArray[np.str_]] = {}
+def _ascending(version: _Version, key: Ints) -> Ints:
+    """The order of the keys of a version's rows, which must differ; -1 stands for one that the other version lacks."""
+    order = np.argsort(key)
+    again = np.flatnonzero((np.diff(key[order]) == 0) & (key[order[1:]] >= 0))
+    if again.size:
+        twice = version.record.at(order[again[0]])
+        raise PosteriorsError(f"{version.path}: every record must stand once per pair; {twice!r} stands twice.")
+    return order
+
+
+def _roles(first: _Version, last: _Version, order: Ints, path: Path | str | None) -> NDArray[np.int8]:
+    """A `Role` per row of `first`."""
+    given: dict[str, Ints] = {}
     if "role" in first.extra:
-        given[first.path.name] = first.extra["role"]
+        given[first.path.name] = _role_numbers(first.path, first.extra["role"])
     if "role" in last.extra:
-        given[last.path.name] = last.extra["role"][order]
+        given[last.path.name] = _role_numbers(last.path, last.extra["role"])[order]
     if path is not None:
         given[str(path)] = _role_file(Path(path), first.record)
     if not given:
@@ -242,29 +298,36 @@ def _roles(first: _Version, last: _Version, order: NDArray[np.int64], path: Path
     for name, other in others:
         if (roles != other).any():
             row = int(np.flatnonzero(roles != other)[0])
+            words = list(_ROLES)
             raise PosteriorsError(
-                f"Roles must agree; record {str(first.record[row])!r} is {str(roles[row])!r} in {source} "
-                f"and {str(other[row])!r} in {name}."
+                f"Roles must agree; record {first.record.at(row)!r} is {words[roles[row]]!r} in {source} "
+                f"and {words[other[row]]!r} in {name}."
             )
-    strange = sorted(set(roles.tolist()) - set(_ROLES))
+    return roles.astype(np.int8)
+
+
+def _role_numbers(path: Path, column: _Words) -> Ints:
+    strange = sorted(set(column.words) - _ROLES.keys())
     if strange:
-        raise PosteriorsError(f"{source}: a role must be one of {', '.join(_ROLES)}; got {_some(strange)}.")
-    return list(roles.tolist())
+        raise PosteriorsError(f"{path}: a role must be one of {', '.join(_ROLES)}; got {_some(strange)}.")
+    return column.numbers(_ROLES)
 
 
-def _role_file(path: Path, record: NDArray[np.str_]) -> NDArray[np.str_]:
+def _role_file(path: Path, record: _Words) -> Ints:
+    """The role of each record, from a file of record and role. [Q]"""
     columns, _ = _columns(path)
     if not {"record", "role"} <= columns.keys():
         raise PosteriorsError(f"{path}: there must be columns 'record' and 'role'; found {_some(list(columns))}.")
-    role = dict(zip(columns["record"].tolist(), columns["role"].tolist(), strict=True))
-    absent = [name for name in record.tolist() if name not in role]
-    if absent:
-        raise PosteriorsError(f"{path}: every record must have a role; missing: {_counted(absent)}.")
-    return np.array([role[name] for name in record.tolist()], dtype=str)
-
-
-def _units(names: NDArray[np.str_]) -> NDArray[np.int64]:
-    return np.unique(names, return_inverse=True)[1].astype(np.int64)
+    known, role = columns["record"], _role_numbers(path, columns["role"])
+    of_word = np.full(known.words.size, -1)
+    of_word[known.code] = role
+    if (of_word[known.code] != role).any():
+        row = int(np.flatnonzero(of_word[known.code] != role)[0])
+        raise PosteriorsError(f"{path}: every record must have one role; {known.at(row)!r} has two.")
+    place = record.numbers(known.words)
+    if (place < 0).any():
+        raise PosteriorsError(f"{path}: every record must have a role; missing: {_counted(record.of_rows(place < 0))}.")
+    return of_word[place]
 
 
 def _some(names: Sequence[str], most: int = 6) -> str:

@@ -115,7 +115,7 @@ class Posteriors:
         size = first.shape[0]
         unit = np.zeros(size, dtype=np.int64)
         with np.errstate(divide="ignore"):
-            log_values = np.log(values)
+            log_values = np.log(values, out=values)
         own_pair = unit if pair is None else _integers(pair)
         return cls(
             log_values=log_values,

@@ -28,7 +28,7 @@ def interval_of(
     score: Array, is_deleted: NDArray[np.bool_], original: NDArray[np.int64], confidence: float
 ) -> Interval:
     """The primary interval: over originals, or over records where there is one original."""
-    if len(np.unique(original)) == 1:
+    if (original == original[0]).all():
         return auc_interval_one_pair(score[is_deleted], score[~is_deleted], confidence=confidence)
     return auc_interval(score, is_deleted, original, confidence=confidence)
 

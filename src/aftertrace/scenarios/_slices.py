@@ -87,7 +87,7 @@ def _parts(table: Posteriors, rows: NDArray[np.intp], groups: Groups) -> Iterato
 
 
 def _tested(score: Array, is_deleted: Mask, original: NDArray[np.int64], confidence: float, rng: np.random.Generator):  # type: ignore[no-untyped-def]
-    if len(np.unique(original)) == 1:
+    if (original == original[0]).all():
         positive, negative = score[is_deleted], score[~is_deleted]
         interval = auc_interval_one_pair(positive, negative, confidence=confidence)
         return interval, mann_whitney(positive, negative), "Mann-Whitney over records, conditional on the pair"

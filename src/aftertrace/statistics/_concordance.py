@@ -20,8 +20,7 @@ def wins(rank: Ints, is_deleted: Bools) -> Floats:
     """For each query the sum of psi against all queries of the other role. [Q], [Q] -> [Q]"""
     deleted = np.bincount(rank[is_deleted], minlength=int(rank.max()) + 1)
     unseen = np.bincount(rank[~is_deleted], minlength=deleted.size)
-    beaten = np.cumsum(unseen) - 0.5 * unseen
-    beaten_by = deleted.sum() - np.cumsum(deleted) + 0.5 * deleted
+    beaten, beaten_by = _beaten(deleted, unseen)
     return np.where(is_deleted, beaten[rank], beaten_by[rank])
 
 
@@ -65,24 +64,49 @@ class Concordance:
 
 
 def concordance(score: Floats, is_deleted: Bools, original: Ints, m: int) -> Concordance:
-    """The sums for queries `[Q]` of originals numbered from 0 to m - 1."""
-    rank = ranks(score)
-    win = wins(rank, is_deleted)
-    deleted = np.bincount(original[is_deleted], minlength=m)
-    unseen = np.bincount(original[~is_deleted], minlength=m)
-    # Ranks by (original, score): what a deleted query beats are all unseen ones of earlier originals and its own.
-    nested = wins(ranks(original * (rank.max() + 1) + rank), is_deleted) - (np.cumsum(unseen) - unseen)[original]
+    """The sums for queries `[Q]` of originals numbered from 0 to m - 1. The score is sorted once."""
+    order = np.argsort(score)
+    value, deleted, owner = score[order], is_deleted[order], original[order]
+    win = _wins_in_order(deleted, _starts(value))
+    counts = [np.bincount(owner[role], minlength=m) for role in (deleted, ~deleted)]
 
-    def sums(value: Floats) -> Floats:
-        return np.bincount(original, weights=value, minlength=m).astype(np.float64, copy=False)
+    # By (original, score): what a deleted query beats are all unseen ones of earlier originals and its own.
+    few = owner.astype(np.min_scalar_type(m))  # NumPy sorts 16 bits in linear time
+    again = np.argsort(few, kind="stable")
+    grouped = deleted[again]
+    nested = _wins_in_order(grouped, _starts(owner[again], value[again]))
+    earlier = np.cumsum(counts[1]) - counts[1]
+
+    def sums(unit: Ints, value: Floats) -> Floats:
+        return np.bincount(unit, weights=value, minlength=m).astype(np.float64, copy=False)
 
     return Concordance(
-        deleted=deleted,
-        unseen=unseen,
-        row=sums(np.where(is_deleted, win, 0.0)),
-        column=sums(np.where(is_deleted, 0.0, win)),
-        within=sums(np.where(is_deleted, nested, 0.0)),
+        deleted=counts[0],
+        unseen=counts[1],
+        row=sums(owner, np.where(deleted, win, 0.0)),
+        column=sums(owner, np.where(deleted, 0.0, win)),
+        within=sums(owner[again], np.where(grouped, nested, 0.0)) - counts[0] * earlier,
     )
+
+
+def _starts(*keys: Floats | Ints) -> Ints:
+    """Where runs of equal entries begin, in keys [Q] that are sorted together. [distinct]"""
+    is_first = np.ones(keys[0].size, dtype=bool)
+    is_first[1:] = np.any([key[1:] != key[:-1] for key in keys], axis=0)
+    return np.flatnonzero(is_first)
+
+
+def _wins_in_order(is_deleted: Bools, start: Ints) -> Floats:
+    """`wins` of queries by ascending score, equal scores beginning at `start`. [Q], [distinct] -> [Q]"""
+    size = np.diff(start, append=is_deleted.size)
+    deleted = np.add.reduceat(is_deleted, start, dtype=np.int64)
+    beaten, beaten_by = _beaten(deleted, size - deleted)
+    return np.where(is_deleted, np.repeat(beaten, size), np.repeat(beaten_by, size))
+
+
+def _beaten(deleted: Ints, unseen: Ints) -> tuple[Floats, Floats]:
+    """Of counts at each score, ascending: unseen ones beaten by a deleted query there, deleted ones that beat it."""
+    return np.cumsum(unseen) - 0.5 * unseen, deleted.sum() - np.cumsum(deleted) + 0.5 * deleted
 
 
 def _ratio(numerator: Floats, denominator: Ints) -> Floats:
