@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from aftertrace.cli._canaries import canaries_app
 from aftertrace.cli._exit import ExitCode, guarded
 from aftertrace.cli._progress import ProgressDisplay
 from aftertrace.errors import InputError
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(no_args_is_help=True, help="Data sets: which are known, and whether their files are whole.")
 app.add_typer(data_app, name="data")
+app.add_typer(canaries_app, name="canaries")
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where data files are [AFTERTRACE_DATA].")]
 Force = Annotated[bool, typer.Option("--force", help="Take a folder that holds another run or other files.")]

@@ -9,13 +9,14 @@ Everything after this table (attacks, defenses, statistics) never touches a mode
     deleted = table.evaluated(Role.DELETED)
 """
 
-from aftertrace.posteriors._files import pseudonyms, read_pair
+from aftertrace.posteriors._files import Answers, pseudonyms, read_answers, read_pair
 from aftertrace.posteriors._parquet import from_parquet, to_parquet
 from aftertrace.posteriors._phi import PHI_LIMIT, log_loss, phi
 from aftertrace.posteriors._posteriors import Kind, Posteriors, Role, Use, concatenate
 
 __all__ = [
     "PHI_LIMIT",
+    "Answers",
     "Kind",
     "Posteriors",
     "Role",
@@ -25,6 +26,7 @@ __all__ = [
     "log_loss",
     "phi",
     "pseudonyms",
+    "read_answers",
     "read_pair",
     "to_parquet",
 ]

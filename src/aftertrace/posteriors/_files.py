@@ -31,7 +31,7 @@ def read_pair(before: Path | str, after: Path | str, *, role: Path | str | None 
 
     Raises `PosteriorsError` naming the file, what is wrong and how to go on.
     """
-    first, last = _read(Path(before)), _read(Path(after))
+    first, last = read_answers(Path(before)), read_answers(Path(after))
     _match_classes(first, last)
     order = _match_rows(first, last)
     label, other = first.label.numbers(first.classes), last.label.numbers(first.classes)[order]
@@ -72,14 +72,14 @@ def _hmac_sha256(key: bytes, messages: Iterable[str]) -> Iterator[bytes]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Words:
+class Words:
     """A column of texts: `code` [Q] into the different `words` [n]."""
 
     code: Ints
     words: NDArray[np.object_]
 
     @classmethod
-    def of(cls, column: Any) -> "_Words":
+    def of(cls, column: Any) -> "Words":
         """Of a column of Arrow."""
         import pyarrow as pa
 
@@ -103,21 +103,24 @@ class _Words:
 
 
 @dataclass(frozen=True, eq=False)
-class _Version:
+class Answers:
+    """What one version answered, as its file says: texts for records and labels, `values` [Q, K]."""
+
     path: Path
-    record: _Words
-    label: _Words
+    record: Words
+    label: Words
     classes: tuple[str, ...]
     values: NDArray[np.float64]  # [Q, K]
-    extra: dict[str, _Words]  # role, original, pair where given
+    extra: dict[str, Words]  # role, original, pair where given
 
-    def unit(self, name: str) -> _Words:
+    def unit(self, name: str) -> Words:
         other = "original" if name == "pair" else "pair"
-        one = _Words(np.zeros_like(self.record.code), np.array(["0"], dtype=object))
+        one = Words(np.zeros_like(self.record.code), np.array(["0"], dtype=object))
         return self.extra.get(name, self.extra.get(other, one))
 
 
-def _read(path: Path) -> _Version:
+def read_answers(path: Path) -> Answers:
+    """One version's answers from a file (CSV, Parquet or NPZ; see docs/formats.md). Raises `PosteriorsError`."""
     columns, values = _columns(path)
     for name in ("record", "label"):
         if name not in columns:
@@ -139,10 +142,10 @@ def _read(path: Path) -> _Version:
             f"{path}: every label must be the name of a class column ({_some(classes)}); got {_some(strange)}."
         )
     extra = {name: columns[name] for name in _KEYS[2:] if name in columns}
-    return _Version(path, columns["record"], columns["label"], classes, matrix, extra)
+    return Answers(path, columns["record"], columns["label"], classes, matrix, extra)
 
 
-def _columns(path: Path) -> tuple[dict[str, _Words], dict[str, NDArray[np.float64]]]:
+def _columns(path: Path) -> tuple[dict[str, Words], dict[str, NDArray[np.float64]]]:
     """The columns with a meaning as texts, and the others, one per class, as numbers."""
     if not path.is_file():
         raise PosteriorsError(f"{path}: there is no such file.")
@@ -170,7 +173,7 @@ def _arrow_table(path: Path) -> Any:
     raise PosteriorsError(f"{path}: a file of posteriors must end in .csv, .csv.gz, .parquet or .npz.")
 
 
-def _from_arrow(path: Path, table: Any) -> tuple[dict[str, _Words], dict[str, NDArray[np.float64]]]:
+def _from_arrow(path: Path, table: Any) -> tuple[dict[str, Words], dict[str, NDArray[np.float64]]]:
     import pyarrow as pa
 
     if len(set(table.column_names)) != len(table.column_names):
@@ -182,7 +185,7 @@ def _from_arrow(path: Path, table: Any) -> tuple[dict[str, _Words], dict[str, ND
             if column.null_count:
                 row = int(np.flatnonzero(np.array(column.is_null()))[0])
                 raise PosteriorsError(f"{path}: column {name!r} must be filled in every row; row {row} is empty.")
-            texts[name] = _Words.of(column)
+            texts[name] = Words.of(column)
         elif pa.types.is_floating(column.type) or pa.types.is_integer(column.type) or pa.types.is_null(column.type):
             numbers[name] = np.array(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
         else:
@@ -193,7 +196,7 @@ def _from_arrow(path: Path, table: Any) -> tuple[dict[str, _Words], dict[str, ND
     return texts, numbers
 
 
-def _from_npz(path: Path) -> tuple[dict[str, _Words], dict[str, NDArray[np.float64]]]:
+def _from_npz(path: Path) -> tuple[dict[str, Words], dict[str, NDArray[np.float64]]]:
     import pyarrow as pa
 
     try:
@@ -214,7 +217,7 @@ def _from_npz(path: Path) -> tuple[dict[str, _Words], dict[str, NDArray[np.float
             f"{values.shape[1]} different `classes`; got {len(classes)} classes"
             + (f" and {wrong[0]} {texts[wrong[0]].shape}." if wrong else ".")
         )
-    words = {name: _Words.of(pa.chunked_array([pa.array(column, pa.string())])) for name, column in texts.items()}
+    words = {name: Words.of(pa.chunked_array([pa.array(column, pa.string())])) for name, column in texts.items()}
     return words, {name: values[:, k].astype(np.float64) for k, name in enumerate(classes)}
 
 
@@ -239,7 +242,7 @@ def _check_rows(path: Path, values: NDArray[np.float64]) -> None:
         )
 
 
-def _match_classes(first: _Version, last: _Version) -> None:
+def _match_classes(first: Answers, last: Answers) -> None:
     if set(first.classes) != set(last.classes):
         before = sorted(set(first.classes) - set(last.classes))
         after = sorted(set(last.classes) - set(first.classes))
@@ -249,7 +252,7 @@ def _match_classes(first: _Version, last: _Version) -> None:
         )
 
 
-def _match_rows(first: _Version, last: _Version) -> Ints:
+def _match_rows(first: Answers, last: Answers) -> Ints:
     """Where each row of `first` stands in `last`."""
     width, pair = len(first.record.words), first.unit("pair")
     own = pair.code * width + first.record.code
@@ -270,7 +273,7 @@ def _match_rows(first: _Version, last: _Version) -> Ints:
     return matched
 
 
-def _ascending(version: _Version, key: Ints) -> Ints:
+def _ascending(version: Answers, key: Ints) -> Ints:
     """The order of the keys of a version's rows, which must differ; -1 stands for one that the other version lacks."""
     order = np.argsort(key)
     again = np.flatnonzero((np.diff(key[order]) == 0) & (key[order[1:]] >= 0))
@@ -280,7 +283,7 @@ def _ascending(version: _Version, key: Ints) -> Ints:
     return order
 
 
-def _roles(first: _Version, last: _Version, order: Ints, path: Path | str | None) -> NDArray[np.int8]:
+def _roles(first: Answers, last: Answers, order: Ints, path: Path | str | None) -> NDArray[np.int8]:
     """A `Role` per row of `first`."""
     given: dict[str, Ints] = {}
     if "role" in first.extra:
@@ -306,14 +309,14 @@ def _roles(first: _Version, last: _Version, order: Ints, path: Path | str | None
     return roles.astype(np.int8)
 
 
-def _role_numbers(path: Path, column: _Words) -> Ints:
+def _role_numbers(path: Path, column: Words) -> Ints:
     strange = sorted(set(column.words) - _ROLES.keys())
     if strange:
         raise PosteriorsError(f"{path}: a role must be one of {', '.join(_ROLES)}; got {_some(strange)}.")
     return column.numbers(_ROLES)
 
 
-def _role_file(path: Path, record: _Words) -> Ints:
+def _role_file(path: Path, record: Words) -> Ints:
     """The role of each record, from a file of record and role. [Q]"""
     columns, _ = _columns(path)
     if not {"record", "role"} <= columns.keys():

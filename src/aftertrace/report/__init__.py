@@ -6,8 +6,9 @@ html = render(result, scores, manifest=manifest, key=key)      # records become 
 `exposure_text` and `render_exposure` do the same for an exposure.
 """
 
+from aftertrace.report._canaries import canaries_text, canary_result_text
 from aftertrace.report._exposure import exposure_text, render_exposure
 from aftertrace.report._page import render
 from aftertrace.report._terminal import as_text
 
-__all__ = ["as_text", "exposure_text", "render", "render_exposure"]
+__all__ = ["as_text", "canaries_text", "canary_result_text", "exposure_text", "render", "render_exposure"]

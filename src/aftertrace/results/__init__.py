@@ -7,6 +7,16 @@ scores = Scores.from_parquet(Path("run/scores.parquet").read_bytes())      # eve
 drop = scores.score["LogitDrop"][scores.rows(Role.DELETED)]
 """
 
+from aftertrace.results._canaries import (
+    Canaries,
+    CanaryGuesses,
+    CanaryKind,
+    CanaryResult,
+    CanaryScore,
+    CanaryScoreResult,
+    GuessRule,
+    Remainder,
+)
 from aftertrace.results._exposure import Exposure, ExposureResult
 from aftertrace.results._records import (
     FORMAT,
@@ -32,6 +42,12 @@ __all__ = [
     "FORMAT",
     "AgainstClassical",
     "AttackResult",
+    "Canaries",
+    "CanaryGuesses",
+    "CanaryKind",
+    "CanaryResult",
+    "CanaryScore",
+    "CanaryScoreResult",
     "Certificate",
     "ControlResult",
     "Counts",
@@ -39,8 +55,10 @@ __all__ = [
     "Discoveries",
     "Exposure",
     "ExposureResult",
+    "GuessRule",
     "Outcome",
     "Overfitting",
+    "Remainder",
     "Result",
     "Scores",
     "SequentialResult",

@@ -10,6 +10,7 @@ rows, certificate = expose(data, Model(name="logistic").trainer())         # eve
 
 from aftertrace.scenarios._assess import Assessment, assess
 from aftertrace.scenarios._audit import audit_posteriors
+from aftertrace.scenarios._canaries import check_canaries, guess_rules, judge_canaries, make_canaries
 from aftertrace.scenarios._draw import Queries, Unit, draw_units
 from aftertrace.scenarios._experiment import (
     AttackSettings,
@@ -48,12 +49,16 @@ __all__ = [
     "VerdictSettings",
     "assess",
     "audit_posteriors",
+    "check_canaries",
     "circumstances",
     "draw_units",
     "examples",
     "expose",
     "find_experiment",
+    "guess_rules",
     "judge",
+    "judge_canaries",
+    "make_canaries",
     "plan",
     "run_experiment",
     "simulate",
