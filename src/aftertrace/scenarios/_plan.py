@@ -103,7 +103,7 @@ def plan(
     procedure = simulation.procedure
     if isinstance(procedure, Retrain) and pair_to_compare(procedure.trainer) is not None:
         certified = n_certified(models)
-        seconds["certificate"] = max(1.0, certified / at_once) * trial.certificate_seconds(sides["target"][0])
+        seconds["certificate"] = trial.certificate_seconds(sides["target"][0], certified)
     queries = {side: sum(len(unit.queries) for unit in own) for side, own in sides.items()}
     seconds["attacks"], assessment = trial.attack_seconds(experiment, {s: len(own) for s, own in sides.items()})
     made = Plan(
@@ -156,17 +156,17 @@ class _Trial:
                 self.facts = [facts]
         return time.perf_counter() - began
 
-    def certificate_seconds(self, unit: Unit) -> float:
-        """Of one version by the reference, `at_once` side by side."""
+    def certificate_seconds(self, unit: Unit, versions: int) -> float:
+        """Of so many versions by the reference, each worker's first with what it has to read for that."""
         unit = _shorter(unit, max(1, self.target.pair.max() + 1))
         task = unit, (1,), self.target.log_values, self.target.pair
         spent = []
-        for _ in range(2):  # the first one reads what the reference needs
+        for _ in range(2):
             began = time.perf_counter()
             for _ in self.engine.map(compare, self.simulation, [task] * self.at_once):
                 pass
             spent.append(time.perf_counter() - began)
-        return min(spent)
+        return spent[0] + max(0.0, versions / self.at_once - 1) * min(spent)
 
     def attack_seconds(self, experiment: Experiment, originals: Mapping[str, int]) -> tuple[float, Assessment]:
         """Of all attacks, and what they found on copies of the trial's units."""

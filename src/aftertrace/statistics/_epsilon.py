@@ -9,10 +9,12 @@ from operator import index
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import betaincinv
+from scipy.special import betaincinv, expit
 
 from aftertrace.statistics import _validate
 from aftertrace.statistics._validate import Bools, Floats, Ints
+
+MOST_CANDIDATES = 1000
 
 
 @dataclass(frozen=True)
@@ -110,18 +112,28 @@ def epsilon_split(
     """`epsilon_clopper_pearson` at a threshold chosen on a random half of the trials and counted on the other.
 
     Arguments and trials as in `epsilon_bonferroni`, without thresholds. Within each role half of the queries, rounded
-    down, choose: the score among them with the largest bound, or the smallest such score. `n` counts the other half.
+    down, choose: the score among them with the largest bound, or the smallest such score; of more than 1000 distinct
+    scores 1000 are tried, closest together at both ends. `n` counts the other half.
     Raises `ValueError` as `epsilon_bonferroni`, and for fewer than 2 queries of a role.
     """
     _levels(delta, confidence)
     values, deleted, _ = _trials(score, is_deleted, original)
     chooses = _random_half(deleted, rng)
-    candidates = np.unique(values[chooses])
+    candidates = _candidates(values[chooses])
     first = _at_thresholds(values[chooses], deleted[chooses], candidates, delta=delta, error=1 - confidence)
     threshold = candidates[[np.argmax(first)]]
     low = _at_thresholds(values[~chooses], deleted[~chooses], threshold, delta=delta, error=1 - confidence)
     n = int((~chooses).sum())
     return EpsilonBound(float(low[0]), delta, confidence, n, "clopper-pearson, threshold from the other half")
+
+
+def _candidates(score: Floats) -> Floats:
+    """The distinct scores, ascending, or `MOST_CANDIDATES` of them: a small delta is exceeded at the ends alone."""
+    distinct = np.unique(score)
+    if distinct.size <= MOST_CANDIDATES:
+        return distinct
+    places = expit(np.linspace(-1, 1, MOST_CANDIDATES) * np.log(distinct.size)) * (distinct.size - 1)
+    return distinct[np.rint(places).astype(np.int64)]
 
 
 def _at_thresholds(score: Floats, is_deleted: Bools, thresholds: Floats, *, delta: float, error: float) -> Floats:
