@@ -64,7 +64,7 @@ def test_copies_make_a_side():
         module.Simulation(data=module.load(experiment().data), procedure=experiment().build_procedure(), seed=0),
         trial,
     )[0]
-    side = module._copies(table, 5, 4)
+    side = module._copies([table, table], 5, 4)
     assert len(set(side.original.tolist())) == 5
     assert len(set(side.pair.tolist())) == 20
 

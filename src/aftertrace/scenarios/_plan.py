@@ -1,5 +1,6 @@
 """What an experiment will take, from its sizes and a short trial."""
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -126,12 +127,12 @@ class _Trial:
 
     def __init__(self, simulation: Simulation, engine: Engine, progress: Progress) -> None:
         self.simulation, self.engine, self.at_once, self.progress = simulation, engine, engine.at_once, progress
-        self.table: dict[str, Posteriors] = {}  # of the last unit tried, by side
+        self.tables: dict[str, list[Posteriors]] = {}  # of the units tried last, by side
         self.facts: list[Mapping[str, Any]] = []
 
     @property
     def target(self) -> Posteriors:
-        return self.table["target"]
+        return self.tables["target"][-1]
 
     def first_seconds(self, unit: Unit) -> float:
         """What the first work takes longer than the second: workers start, libraries are read."""
@@ -149,10 +150,11 @@ class _Trial:
     def _spent(self, units: Sequence[Unit]) -> float:
         """Seconds of some units, their files included."""
         began = time.perf_counter()
+        side = self.tables[units[0].side] = []
         with TemporaryDirectory() as folder:
             for number, (table, facts) in self.engine.map(simulate, self.simulation, units):
                 write_atomically(Path(folder) / f"{number}.parquet", to_parquet(table, facts=facts))
-                self.table[units[0].side] = table
+                side.append(table)
                 self.facts = [facts]
         return time.perf_counter() - began
 
@@ -179,7 +181,7 @@ class _Trial:
 
         def tried(n: int) -> float:
             tables = {
-                side: _copies(self.table[side], max(2, math.ceil(n / 100 * originals[side])), pairs[side])
+                side: _copies(self.tables[side], max(2, math.ceil(n / 100 * originals[side])), pairs[side])
                 for side in SIDES
             }
             began = time.perf_counter()
@@ -236,11 +238,11 @@ def _shorter(unit: Unit, pairs: int) -> Unit:
     return replace(unit, deleted=unit.deleted[:pairs], queries=unit.queries.select(unit.queries.pair < pairs))
 
 
-def _copies(table: Posteriors, originals: int, pairs: int) -> Posteriors:
-    """A side of that many originals with `pairs` deletions each, from one unit over and over."""
-    own = int(table.pair.max()) + 1
+def _copies(tables: Sequence[Posteriors], originals: int, pairs: int) -> Posteriors:
+    """A side of that many originals with `pairs` deletions each, from a few units over and over."""
+    own = min(int(table.pair.max()) + 1 for table in tables)
     parts = [
         replace(table, pair=table.pair + own * copy, original=np.full(len(table), copy * own // pairs))
-        for copy in range(math.ceil(originals * pairs / own))
+        for copy, table in zip(range(math.ceil(originals * pairs / own)), itertools.cycle(tables), strict=False)
     ]
     return concatenate(parts)
