@@ -88,10 +88,11 @@ def test_a_broken_instrument_fails_the_control():
     rows, called = exchanged_roles(target.role == 0, target.pair, rng=rng)
     score = np.random.default_rng(0).normal(size=len(target))
     score[rows] += called
-    unseen, permuted, planted = controls(score, target, judgement)
+    unseen, permuted, blind, planted = controls(score, target, judgement)
     assert permuted.passed is False
     assert unseen.passed is not None  # over pairs of the original, as each has a single unseen query
     assert planted.passed
+    assert blind.passed
     found = judged(0).attacks[0]
     assert judge(found, [found], [permuted], judgement).outcome is Outcome.INVALID
 
@@ -150,7 +151,17 @@ def test_few_originals_say_what_is_missing():
     few = judged(4, originals=3)
     assert few.verdict.outcome is Outcome.INCONCLUSIVE
     assert "6" in few.verdict.sentence
-    assert all(control.passed is None for control in few.controls)
+    assert all(control.passed is None for control in few.controls if control.name != "blind")
+
+
+def test_records_that_differ_by_themselves_make_the_audit_invalid():
+    """Unseen records of another class mix: the logit drop differs by class, and nothing leaks."""
+    target = simulated_posteriors(leak=0, seed=0, originals=10, pairs=40, K=3)
+    kept = (target.role == Role.DELETED) | (target.label == 0) | (np.arange(len(target)) % 3 == 0)
+    judgement = Judgement(attack="LogitDrop", limit=None, confidence=0.95, seed=0)
+    found = assess(None, target.select(kept), PLAIN, judgement, engine=InProcess(), progress=lambda *_: None)
+    assert found.verdict.outcome is Outcome.INVALID
+    assert "differ by themselves" in found.verdict.sentence
 
 
 def test_rates_are_refused_below_the_sample_they_need():

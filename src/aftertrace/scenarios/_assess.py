@@ -66,13 +66,15 @@ def assess(
     progress: Progress,
     adversary: Adversary = Adversary.POPULATION,
     groups: Groups | None = None,
+    features: Array | None = None,
 ) -> Assessment:
     """Fit every attack on `shadow`, score `target`, and judge deleted against unseen queries.
 
-    `adversary`: what the shadow side is; `groups`: columns whose groups are judged apart. Thresholds come from the
-    shadow side; without one (`None`), half of the target's unseen records, chosen by a coin, set the thresholds of
-    rates and the other half is evaluated. Several originals are the units of all intervals; with one original only,
-    records are, and the interval is conditional on that pair of models.
+    `adversary`: what the shadow side is; `groups`: columns whose groups are judged apart; `features` [Q, F] of the
+    target's records, for the blind control. Thresholds come from the shadow side; without one (`None`), half of the
+    target's unseen records, chosen by a coin, set the thresholds of rates and the other half is evaluated. Several
+    originals are the units of all intervals; with one original only, records are, and the interval is conditional on
+    that pair of models.
     """
     _require_roles(target)
     names = [attack.name for attack in attacks]
@@ -95,7 +97,7 @@ def assess(
     results = tuple(_judge(attack, marks, against.get(attack.name), sample) for attack in attacks)
     found = next(each for each in results if each.name == judgement.attack)
     score = marks[judgement.attack].target
-    checks = controls(score, target, judgement)
+    checks = controls(score, target, judgement, features=features)
     verdict = judge(
         found, results, checks, judgement, more_originals=lambda limit: _more_originals(score, target, sample, limit)
     )

@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 from aftertrace._random import Stream, rng_for
 from aftertrace.posteriors import Posteriors, Role, Use
 from aftertrace.results import ControlResult
-from aftertrace.scenarios._verdict import PLANTED, Judgement
+from aftertrace.scenarios._verdict import BLIND, PLANTED, Judgement
 from aftertrace.statistics import (
     PLANTED_AUC,
     Interval,
     auc_interval,
     auc_interval_one_pair,
+    blind_test,
     exchanged_roles,
     planted_leak,
     split_unseen,
@@ -33,12 +34,16 @@ def interval_of(
     return auc_interval(score, is_deleted, original, confidence=confidence)
 
 
-def controls(score: Array, target: Posteriors, judgement: Judgement) -> tuple[ControlResult, ...]:
-    """All controls that the queries allow, with the scores [Q] of the verdict's attack."""
-    return tuple(_controls(score, target, judgement))
+def controls(
+    score: Array, target: Posteriors, judgement: Judgement, *, features: Array | None = None
+) -> tuple[ControlResult, ...]:
+    """All controls that the queries allow, with the scores [Q] of the verdict's attack and the records' `features`."""
+    return tuple(_controls(score, target, judgement, features))
 
 
-def _controls(score: Array, target: Posteriors, judgement: Judgement) -> Iterator[ControlResult]:
+def _controls(
+    score: Array, target: Posteriors, judgement: Judgement, features: Array | None
+) -> Iterator[ControlResult]:
     unseen = np.flatnonzero(target.role == Role.UNSEEN)
     halves, first = split_unseen(_matched(target, unseen), rng=_rng(judgement, "unseen"))
     rows = unseen[halves]
@@ -54,6 +59,7 @@ def _controls(score: Array, target: Posteriors, judgement: Judgement) -> Iterato
         target.role[evaluated] == Role.DELETED, target.pair[evaluated], rng=_rng(judgement, "permuted")
     )
     yield _null("permuted", score, target, evaluated[exchanged], called, judgement)
+    yield _blind(features, target, evaluated, judgement)
     yield _planted(score, target, rows, first, judgement)
 
 
@@ -77,6 +83,27 @@ def _null(
     if auc.low is None or auc.high is None:
         return ControlResult(name=name, attack=judgement.attack, auc=auc, passed=None, note=auc.note)
     return ControlResult(name=name, attack=judgement.attack, auc=auc, passed=auc.low <= 0.5 <= auc.high)
+
+
+def _blind(
+    features: Array | None, target: Posteriors, evaluated: NDArray[np.intp], judgement: Judgement
+) -> ControlResult:
+    """An attack that sees the records alone; without features, their class alone."""
+    found = blind_test(
+        None if features is None else features[evaluated],
+        target.label[evaluated],
+        target.role[evaluated] == Role.DELETED,
+        target.original[evaluated],
+        target.record[evaluated],
+        rng=_rng(judgement, BLIND),
+    )
+    sees = "class" if features is None else "features and class"
+    auc = Interval(
+        estimate=found.auc, low=None, high=None, confidence=CONTROL_CONFIDENCE, n=found.n, method="permutation of roles"
+    )
+    note = f"p = {found.p_value:.3g} by permutation, sees the {sees}"
+    passed = found.p_value > 1 - CONTROL_CONFIDENCE
+    return ControlResult(name=BLIND, attack=f"the {sees} alone", auc=auc, passed=passed, note=note)
 
 
 def _planted(

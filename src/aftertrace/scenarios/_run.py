@@ -129,6 +129,7 @@ def run_experiment(
         engine=engine,
         progress=progress,
         adversary=Adversary(experiment.scenario.adversary),
+        features=data.x[target.record],
         groups={name: group.at(target.record) for name, group in groups.items()},
     )
     counts = counts_of(target, [*shadow_facts, *target_facts])

@@ -9,6 +9,8 @@ from aftertrace.statistics import PLANTED_AUC, Interval
 
 PLANTED = "planted"
 """The control that must find something."""
+BLIND = "blind"
+"""The control that sees no model."""
 MOST_MORE = 10_000
 """Originals beyond which a number is no help."""
 
@@ -56,7 +58,11 @@ def judge(
     if failed:
         outcome = Outcome.INVALID
         sentence = (
-            f"This audit is invalid: the control {' and '.join(failed)} finds a difference between queries whose "
+            "This audit is invalid: deleted and unseen records differ by themselves (the control blind tells them "
+            "apart without any model), so a score may say what they are instead of what happened to them. Compare "
+            "records that were drawn alike."
+            if failed == [BLIND]
+            else f"This audit is invalid: the control {' and '.join(failed)} finds a difference between queries whose "
             f"roles are exchangeable, so no figure here can be trusted."
         )
     elif judgement.sequence is not None and limit is not None:

@@ -12,6 +12,7 @@ that they are conditional on the ones at hand. Scores may be infinite; NaN is a 
     (1.0, 6, 0.541)
 """
 
+from aftertrace.statistics._blind import BlindTest, blind_test
 from aftertrace.statistics._bootstrap import auc_interval_two_way, bca_by_original, percentile_by_original
 from aftertrace.statistics._clopper_pearson import clopper_pearson
 from aftertrace.statistics._conditional import auc_interval_one_pair
@@ -53,6 +54,7 @@ from aftertrace.statistics._signflip import sign_flip_test, sign_flip_tests
 __all__ = [
     "MIN_ORIGINALS",
     "PLANTED_AUC",
+    "BlindTest",
     "ConfidenceSequence",
     "Curve",
     "Degradation",
@@ -72,6 +74,7 @@ __all__ = [
     "bca_by_original",
     "benjamini_hochberg",
     "best_threshold",
+    "blind_test",
     "clopper_pearson",
     "confidence_sequence",
     "conformal_threshold",
