@@ -25,6 +25,7 @@ from aftertrace.statistics._epsilon import (
     epsilon_clopper_pearson,
     epsilon_split,
 )
+from aftertrace.statistics._fair_coins import epsilon_fair_coins
 from aftertrace.statistics._jackknife import MIN_ORIGINALS, auc_by_original, auc_interval, rate_interval
 from aftertrace.statistics._mann_whitney import mann_whitney
 from aftertrace.statistics._multiple import benjamini_hochberg, holm, unseen_needed
@@ -85,6 +86,7 @@ __all__ = [
     "dp_substitution",
     "epsilon_bonferroni",
     "epsilon_clopper_pearson",
+    "epsilon_fair_coins",
     "epsilon_one_run",
     "epsilon_split",
     "exchanged_roles",
