@@ -101,7 +101,7 @@ def _blind(
     auc = Interval(
         estimate=found.auc, low=None, high=None, confidence=CONTROL_CONFIDENCE, n=found.n, method="permutation of roles"
     )
-    note = f"p = {found.p_value:.3g} by permutation, sees the {sees}"
+    note = f"p = {found.p_value:.3g}"
     passed = found.p_value > 1 - CONTROL_CONFIDENCE
     return ControlResult(name=BLIND, attack=f"the {sees} alone", auc=auc, passed=passed, note=note)
 
