@@ -112,6 +112,23 @@ MISTAKES = {
     "too large": (["run", "demo", "--set", "scenario.target.records=5000"], "at most 893 would fit, got 5000"),
     "no such target": (["run", "{csv}", "--out", "{out}"], "'incme'"),
     "one class only": (["run", "{csv}", "--set", "data.target=same", "--out", "{out}"], "class"),
+    "most without until": (["run", "demo", "--most", "30", "--out", "{out}"], "give --until decided too"),
+    "until without a limit": (
+        ["run", "demo", "--until", "decided", "--out", "{out}", "--jobs", "1"],
+        "verdict.limit: going on until decided needs a limit, such as 0.6, got none",
+    ),
+    "slices of no column": (
+        ["run", "demo", "--set", "verdict.slices=['pixel']", "--out", "{out}", "--jobs", "1"],
+        "the data have no column 'pixel'",
+    ),
+    "candidates of two sizes": (
+        ["run", "demo", "--set", "scenario.adversary=per_record", "--set", "scenario.shadow.pairs=7"],
+        "it must equal scenario.target.pairs = 20, got 7",
+    ),
+    "per-record attack without such an adversary": (
+        ["run", "demo", "--set", "attacks.per_record=['LiRA']"],
+        "LiRA needs shadow models of the candidate records",
+    ),
     "no such run": (["report", "{out}"], "run the experiment again"),
     "unknown listing": (["list", "nothing"], "nothing"),
     "no files": (["audit", "--before", "{out}/a.csv", "--after", "{out}/b.csv"], "there is no such file"),

@@ -3,7 +3,7 @@
 import pytest
 
 from aftertrace.engine import InProcess, Processes
-from aftertrace.scenarios import Experiment, draw_units, plan, run_experiment
+from aftertrace.scenarios import Experiment, Scenario, Side, draw_units, plan, run_experiment
 from aftertrace.scenarios import _plan as module
 
 
@@ -89,3 +89,17 @@ def test_what_is_printed():
         "Time:    about 2.0 h on this machine",
         "         start 2.0 s, training 2.0 h, attacks 2 min",
     ]
+
+
+def test_copies_of_units_with_different_numbers_of_pairs_share_none():
+    """With a per-record adversary coins decide how many deletions a unit has."""
+    side = Side(originals=3, pairs=6, records=40)
+    units = draw_units(Scenario(adversary="per_record", shadow=side, target=side), n_records=178, seed=0)
+    spec = experiment()
+    simulation = module.Simulation(data=module.load(spec.data), procedure=spec.build_procedure(), seed=0)
+    tables = [module.simulate(simulation, unit)[0] for unit in units[:3]]
+    assert len({len(set(table.pair.tolist())) for table in tables}) > 1
+    side = module._copies(tables, 10, 6)
+    owners = {pair: set(side.original[side.pair == pair].tolist()) for pair in set(side.pair.tolist())}
+    assert all(len(own) == 1 for own in owners.values())
+    assert len(owners) >= 60

@@ -1,5 +1,7 @@
 """Runs that go on until they are decided."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -61,3 +63,20 @@ def test_an_inconclusive_verdict_says_how_many_more(tmp_path):
     assert near.verdict.outcome is Outcome.INCONCLUSIVE
     assert near.verdict.more_originals > 0
     assert f"about {near.verdict.more_originals} more original" in near.verdict.sentence
+
+
+def test_an_original_without_both_roles_has_no_auc_and_counts(tmp_path):
+    """With a pair or two of candidates, coins hold out all that is unseen in some originals."""
+    side = {"originals": 3, "pairs": 1, "records": 60}
+    small = experiment(limit=0.6, adversary="per_record", shadow=side, target=side)
+    small = replace(small, attacks=replace(small.attacks, per_record=()))
+    seen = run(small, out=tmp_path / "a", until_decided=True, most_originals=9).result.sequence
+    assert seen.originals == (3, 6, 9)
+
+
+def test_readers_are_told_what_looking_does_to_other_figures(tmp_path):
+    found = run(experiment(limit=0.52), out=tmp_path / "a", until_decided=True, most_originals=8).result
+    assert any("confidence sequence allows that" in note for note in found.notes)
+    plain = run(experiment(limit=0.52), out=tmp_path / "a").result
+    assert plain.sequence is None
+    assert not any("confidence sequence allows that" in note for note in plain.notes)

@@ -115,3 +115,10 @@ def test_groups_of_columns():
     assert found["size"].at(np.array([59, 0])).code.tolist() == [2, 0]
     with pytest.raises(ExperimentError, match="no column 'sx' .is 'sex' meant"):
         groups_of(data, ["sx"])
+
+
+def test_a_column_of_too_many_categories_is_refused():
+    names = tuple(f"town {k}" for k in range(60))
+    data = Dataset("made", np.arange(60.0)[:, None], np.arange(60) % 2, ("a", "b"), ("town",), (), {"town": names})
+    with pytest.raises(ExperimentError, match="must have at most 50 categories, got 60"):
+        groups_of(data, ["town"])

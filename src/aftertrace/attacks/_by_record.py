@@ -1,9 +1,11 @@
-"""Moments of each record's observations in shadow models: what per-record attacks learn from."""
+"""What per-record attacks have in common: their needs, and moments of each record's observations in shadow models."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from aftertrace.attacks._protocol import Adversary, Needs
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -12,6 +14,23 @@ RELATIVE_FLOOR = 1e-6
 """Least variance, in units of the variance of all observations: a convention for models that repeat themselves."""
 ABSOLUTE_FLOOR = 1e-18
 """And where all observations are equal."""
+
+
+@dataclass(frozen=True)
+class PerRecordAttack:
+    """Needs shadow models of the candidate records themselves; its score is no probability."""
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(shadow=Adversary.PER_RECORD, label=True)
+
+    @property
+    def probabilistic(self) -> bool:
+        return False
+
+    @property
+    def class_symmetric(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True, eq=False)

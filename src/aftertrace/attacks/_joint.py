@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, softmax
 
-from aftertrace.attacks._by_record import Moments, known_records, moments, place_of, positive
-from aftertrace.attacks._protocol import Adversary, Needs
+from aftertrace.attacks._by_record import Moments, PerRecordAttack, known_records, moments, place_of, positive
 from aftertrace.errors import PosteriorsError
 from aftertrace.posteriors import Posteriors, Role, Use
 
@@ -20,7 +19,7 @@ _MOST_COUNTS = 1e3  # prior observations, where records do not differ at all: fu
 
 
 @dataclass(frozen=True)
-class JointLikelihoodRatio:
+class JointLikelihoodRatio(PerRecordAttack):
     """`ln p(u | deleted) - ln p(u | unseen)` of `u = (phi_original, phi_unlearned)`, for the queried record itself.
 
     LiRA (arXiv 2112.03570) with both versions: in a role, a record's `u` is Gaussian with a mean and a covariance of
@@ -53,20 +52,8 @@ class JointLikelihoodRatio:
         return "JointLikelihoodRatio/linear" if self.linear else "JointLikelihoodRatio"
 
     @property
-    def needs(self) -> Needs:
-        return Needs(shadow=Adversary.PER_RECORD, label=True)
-
-    @property
     def classical(self) -> bool:
         return False
-
-    @property
-    def probabilistic(self) -> bool:
-        return False
-
-    @property
-    def class_symmetric(self) -> bool:
-        return True
 
     @property
     def opponent(self) -> str:

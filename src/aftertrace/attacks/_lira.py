@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aftertrace.attacks._by_record import Moments, known_records, moments, place_of
-from aftertrace.attacks._protocol import Adversary, Needs
+from aftertrace.attacks._by_record import Moments, PerRecordAttack, known_records, moments, place_of
 from aftertrace.errors import PosteriorsError
 from aftertrace.posteriors import Posteriors, Role, Use
 
@@ -14,7 +13,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Lira:
+class Lira(PerRecordAttack):
     """Likelihood ratio of one version's logit, Gaussian per record (N. Carlini et al., arXiv 2112.03570, alg. 1).
 
     On the original (the classical attack, "LiRA"): *in* are shadow originals that trained on the record, *out* those
@@ -47,20 +46,8 @@ class Lira:
         return "/".join(parts)
 
     @property
-    def needs(self) -> Needs:
-        return Needs(shadow=Adversary.PER_RECORD, label=True)
-
-    @property
     def classical(self) -> bool:
         return not self.unlearned
-
-    @property
-    def probabilistic(self) -> bool:
-        return False
-
-    @property
-    def class_symmetric(self) -> bool:
-        return True
 
     @property
     def opponent(self) -> str:

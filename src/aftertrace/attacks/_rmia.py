@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aftertrace.attacks._by_record import known_records, moments, place_of
+from aftertrace.attacks._by_record import PerRecordAttack, known_records, moments, place_of
 from aftertrace.attacks._conformal import count_above, public_records
 from aftertrace.attacks._lira import observations
 from aftertrace.attacks._protocol import Adversary, Needs
@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Rmia:
+class Rmia(PerRecordAttack):
     """Share of public records `z` with `ratio(x) / ratio(z) > gamma` (S. Zarifzadeh et al., arXiv 2312.03262).
 
     `ratio(x) = P(y | x, original) / P(x)`, where `P(x)` averages the reference models: half of them trained on `x`
@@ -46,14 +46,6 @@ class Rmia:
 
     @property
     def classical(self) -> bool:
-        return True
-
-    @property
-    def probabilistic(self) -> bool:
-        return False
-
-    @property
-    def class_symmetric(self) -> bool:
         return True
 
     @property

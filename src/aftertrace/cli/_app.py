@@ -87,7 +87,7 @@ def run(
     until: Annotated[
         Until | None, typer.Option(help="Add blocks of target originals until the verdict's limit is decided.")
     ] = None,
-    most: Annotated[int, typer.Option(min=1, help="With --until: at most so many target originals.")] = 1000,
+    most: Annotated[int | None, typer.Option(min=1, help="With --until: at most so many originals [1000].")] = None,
     force: Force = False,
     data_dir: DataDir = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="Do not write report.html.")] = False,
@@ -97,7 +97,10 @@ def run(
     A run that was stopped goes on where it was when the same command is given again.
     """
     from aftertrace._api import run as run_audit
+    from aftertrace.scenarios import MOST_ORIGINALS
 
+    if most is not None and until is None:
+        raise InputError("--most is for a run that adds originals: give --until decided too, or leave it out.")
     with ProgressDisplay() as progress:
         audit = run_audit(
             experiment,
@@ -109,7 +112,7 @@ def run(
             device=device,
             keep_models=keep_models,
             until_decided=until is not None,
-            most_originals=most,
+            most_originals=MOST_ORIGINALS if most is None else most,
             force=force,
             progress=progress,
         )

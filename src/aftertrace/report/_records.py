@@ -271,7 +271,7 @@ def _controls(result: Result) -> Iterator[tuple[str, ...]]:
     for control in result.controls:
         word = {True: "passed", False: "FAILED", None: f"not testable: {control.note or control.auc.note}"}
         figure = DASH if control.passed is None else _interval(control.auc)
-        if control.auc.low is None and control.note:
+        if control.passed is not None and control.auc.low is None:
             figure = f"{control.auc.estimate:.2f} ({control.note})"
         yield control.name, _CONTROLS.get(control.name, ""), figure, word[control.passed]
 

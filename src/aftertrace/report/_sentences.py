@@ -11,7 +11,7 @@ def discoveries_sentence(found: Discoveries) -> str:
     )
     if found.unseen < found.needed and not (found.before or found.after):
         return (
-            f"{head}. Only {found.unseen} unseen records stand beside an original: for one deletion of {found.deleted} to "
-            f"stand out alone takes {found.needed}."
+            f"{head}. Only {found.unseen} unseen records stand beside an original: for one deletion of {found.deleted} "
+            f"to stand out alone takes {found.needed}."
         )
     return f"{head}; {found.worse} because of the deletion."

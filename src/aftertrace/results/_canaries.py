@@ -1,12 +1,12 @@
 """Canaries, as they were made, and what they told of two versions of a model."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 from aftertrace.errors import StoreError
+from aftertrace.results._json import json_of, record_of
 from aftertrace.statistics import epsilon_one_run
 
 FORMAT: Literal[1] = 1
@@ -22,8 +22,6 @@ LIMITS = (
     "The confidence is that of one check: the best of several checks of the same canaries has less.",
 )
 """What a check does not say, and what it rests on."""
-
-T = TypeVar("T")
 
 
 class CanaryKind(StrEnum):
@@ -95,12 +93,12 @@ class Canaries:
 
     def to_json(self) -> str:
         """The content of `canaries.json`."""
-        return _json(self)
+        return json_of(self)
 
     @classmethod
     def from_json(cls, content: str | bytes) -> "Canaries":
         """The canaries of a `canaries.json`. Raises `StoreError` if it is damaged or of another format."""
-        made = _parsed(cls, content, "canaries")
+        made = record_of(cls, content, f"canaries of format {FORMAT}")
         if not len(made.label) == len(made.coin) >= max((rule.n for rule in made.rules), default=len(made.coin) + 1):
             raise StoreError(
                 f"Not canaries of format {FORMAT}: there must be one class and one coin per canary, and no more "
@@ -216,12 +214,12 @@ class CanaryResult:
 
     def to_json(self) -> str:
         """Sorted keys, numbers at full precision."""
-        return _json(self)
+        return json_of(self)
 
     @classmethod
     def from_json(cls, content: str | bytes) -> "CanaryResult":
         """The result that `to_json` wrote. Raises `StoreError` if it is damaged or of another format."""
-        return _parsed(cls, content, "a result of canaries")
+        return record_of(cls, content, f"a result of canaries of format {FORMAT}")
 
 
 def _sentence(best: CanaryScoreResult, p_value: float, delta: float, confidence: float) -> str:
@@ -251,18 +249,3 @@ def _remainder_sentence(found: Remainder, confidence: float) -> str:
             f"{figures}: the deletion overshot, and gives them away."
         )
     return f"The updated model alone still shows the deleted canaries {figures}: they were not completely deleted."
-
-
-def _json(record: Any) -> str:
-    return json.dumps(asdict(record), indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
-
-
-def _parsed(kind: type[T], content: str | bytes, what: str) -> T:
-    from pydantic import TypeAdapter, ValidationError
-
-    try:
-        return TypeAdapter(kind).validate_json(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise StoreError(f"Not {what} of format {FORMAT}: {place}: {first['msg']}.") from error

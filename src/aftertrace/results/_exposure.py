@@ -1,14 +1,14 @@
 """Exposure: how strongly the deletion of each record would show, as rows and in sum."""
 
 import io
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aftertrace.results._json import json_of
 from aftertrace.results._records import Certificate
 
 LEVEL = 0.05
@@ -113,4 +113,4 @@ class ExposureResult:
 
     def to_json(self) -> str:
         """Sorted keys, numbers at full precision."""
-        return json.dumps(asdict(self), indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
+        return json_of(self)

@@ -1,12 +1,11 @@
 """What an audit found, as records; `result.json` is these and nothing else."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from aftertrace.errors import StoreError
+from aftertrace.results._json import json_of, record_of
 from aftertrace.statistics import Degradation, Interval, RateAtFpr
 
 FORMAT = 1
@@ -251,19 +250,12 @@ class Result:
 
     def to_json(self) -> str:
         """The content of `result.json`: sorted keys, numbers at full precision, no NaN."""
-        return json.dumps(asdict(self), indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
+        return json_of(self)
 
     @classmethod
     def from_json(cls, content: str | bytes) -> "Result":
         """The result of a `result.json`. Raises `StoreError` if it is damaged or of another format."""
-        from pydantic import TypeAdapter, ValidationError
-
-        try:
-            return TypeAdapter(cls).validate_json(content)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"]) or "the file"
-            raise StoreError(f"Not a result of format {FORMAT}: {place}: {first['msg']}.") from error
+        return record_of(cls, content, f"a result of format {FORMAT}")
 
     @classmethod
     def schema(cls) -> dict[str, Any]:

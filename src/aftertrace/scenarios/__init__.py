@@ -21,14 +21,13 @@ from aftertrace.scenarios._experiment import (
     VerdictSettings,
     examples,
     find_experiment,
-    table_of,
-    to_toml,
 )
 from aftertrace.scenarios._exposure import expose
 from aftertrace.scenarios._plan import Plan, plan
 from aftertrace.scenarios._run import Run, circumstances, run_experiment
 from aftertrace.scenarios._sequential import MOST_ORIGINALS
 from aftertrace.scenarios._simulate import Probe, Simulation, simulate
+from aftertrace.scenarios._toml import table_of, to_toml
 from aftertrace.scenarios._verdict import Judgement, judge
 
 __all__ = [

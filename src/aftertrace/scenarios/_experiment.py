@@ -1,6 +1,5 @@
 """Experiment files: TOML, read strictly, all problems reported together."""
 
-import copy
 import json
 import tomllib
 import typing
@@ -32,6 +31,7 @@ from aftertrace.attacks import (
 from aftertrace.data import SPECIFICATIONS, DataSpec
 from aftertrace.errors import ExperimentError
 from aftertrace.procedures import Retrain
+from aftertrace.scenarios._toml import table_of
 from aftertrace.trainers import Model, Seeding
 
 Classifier = Literal["tree", "forest", "logistic", "mlp"]
@@ -259,32 +259,6 @@ def find_experiment(source: str | Path) -> Path:
     )
 
 
-def to_toml(table: Mapping[str, Any]) -> str:
-    """Nested settings as TOML, in their order; keys that are None are left out."""
-    return "\n".join(_toml_lines(table, ())).strip() + "\n"
-
-
-def _toml_lines(table: Mapping[str, Any], place: tuple[str, ...]) -> list[str]:
-    plain = {key: value for key, value in table.items() if not isinstance(value, Mapping) and value is not None}
-    nested = {key: value for key, value in table.items() if isinstance(value, Mapping)}
-    lines = [f"{_toml_key(key)} = {_toml_value(value)}" for key, value in plain.items()]
-    if place and (plain or not nested):
-        lines = ["", f"[{'.'.join(map(_toml_key, place))}]", *lines]
-    for key, value in nested.items():
-        lines += _toml_lines(value, (*place, key))
-    return lines
-
-
-def _toml_key(key: str) -> str:
-    return key if key.replace("_", "").replace("-", "").isalnum() and key.isascii() else json.dumps(key)
-
-
-def _toml_value(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_toml_value, value))}]"
-    return json.dumps(value, ensure_ascii=False)  # booleans, numbers and basic strings are written alike
-
-
 def _plain(value: Any) -> Any:
     match value:
         case Mapping():
@@ -292,32 +266,6 @@ def _plain(value: Any) -> Any:
         case list() | tuple():
             return [_plain(item) for item in value]
     return value
-
-
-def table_of(table: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
-    """Nested settings with `changes`, each `key=value` with a dotted key and a TOML value, or a bare word."""
-    changed = copy.deepcopy(dict(table))
-    for change in changes:
-        _apply(changed, change)
-    return changed
-
-
-def _apply(table: dict[str, Any], change: str) -> None:
-    key, equals, text = change.partition("=")
-    if not equals or not key.strip():
-        raise ExperimentError(
-            [f"a change must be KEY=VALUE, such as model.name=forest, got {change!r}"], source="--set"
-        )
-    try:
-        value = tomllib.loads(f"value = {text.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()  # a bare word is a string
-    *place, last = (part.strip() for part in key.split("."))
-    for part in place:
-        table = table.setdefault(part, {})
-        if not isinstance(table, dict):
-            raise ExperimentError([f"{key.strip()}: {part} is a value and has no keys below it"], source="--set")
-    table[last] = value
 
 
 def _read_data(section: Any, problems: list[str]) -> DataSpec | None:

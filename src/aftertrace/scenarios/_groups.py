@@ -10,8 +10,10 @@ from aftertrace._spelling import nearest
 from aftertrace.data import Dataset
 from aftertrace.errors import ExperimentError
 
-MOST_GROUPS = 20
-"""A column with more different values is a number, and is cut into thirds."""
+MOST_VALUES = 20
+"""A column of numbers with more different values is cut into thirds."""
+MOST_GROUPS = 50
+"""Of more categories, hardly one has enough deleted records."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +31,18 @@ class Grouping:
 def groups_of(data: Dataset, columns: Sequence[str]) -> dict[str, Grouping]:
     """The group of every record [N] by each of `columns`: a column of codes, of numbers, or one-hot encoded.
 
-    Raises `ExperimentError` for a column that the data do not have.
+    Raises `ExperimentError` for a column that the data do not have, and for one of more than 50 categories.
     """
-    return {name: _groups(data, name) for name in columns}
+    found = {name: _groups(data, name) for name in columns}
+    for name, group in found.items():
+        if len(group.names) > MOST_GROUPS:
+            raise ExperimentError(
+                [
+                    f"verdict.slices: column {name!r} must have at most {MOST_GROUPS} categories, got "
+                    f"{len(group.names)}; group its values in the data, or leave it out"
+                ]
+            )
+    return found
 
 
 def _groups(data: Dataset, name: str) -> Grouping:
@@ -51,7 +62,7 @@ def _groups(data: Dataset, name: str) -> Grouping:
 
 def _of_numbers(x: NDArray[np.float64]) -> Grouping:
     values = np.unique(x)
-    if len(values) <= MOST_GROUPS:
+    if len(values) <= MOST_VALUES:
         return Grouping(tuple(f"{value:g}" for value in values), np.searchsorted(values, x))
     low, high = np.quantile(x, [1 / 3, 2 / 3])
     names = (f"up to {low:g}", f"{low:g} to {high:g}", f"above {high:g}")

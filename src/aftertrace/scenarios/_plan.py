@@ -240,9 +240,11 @@ def _shorter(unit: Unit, pairs: int) -> Unit:
 
 def _copies(tables: Sequence[Posteriors], originals: int, pairs: int) -> Posteriors:
     """A side of that many originals with `pairs` deletions each, from a few units over and over."""
-    own = min(int(table.pair.max()) + 1 for table in tables)
-    parts = [
-        replace(table, pair=table.pair + own * copy, original=np.full(len(table), copy * own // pairs))
-        for copy, table in zip(range(math.ceil(originals * pairs / own)), itertools.cycle(tables), strict=False)
-    ]
+    parts: list[Posteriors] = []
+    first = 0  # pair of the next copy
+    for table in itertools.cycle(tables):
+        if first >= originals * pairs:
+            break
+        parts.append(replace(table, pair=table.pair + first, original=np.full(len(table), first // pairs)))
+        first += int(table.pair.max()) + 1
     return concatenate(parts)

@@ -3,7 +3,7 @@
 import platform
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,27 @@ from aftertrace.data import Dataset, load
 from aftertrace.engine import Engine, InProcess
 from aftertrace.posteriors import Posteriors, Role, Use
 from aftertrace.procedures import Procedure, Retrain
-from aftertrace.results import Certificate, Counts, DataSummary, Overfitting, Result, Scores, Spread, Training
+from aftertrace.results import (
+    Certificate,
+    Counts,
+    DataSummary,
+    Overfitting,
+    Result,
+    Scores,
+    SequentialResult,
+    Spread,
+    Training,
+)
 from aftertrace.scenarios._assess import Assessment, Progress, assess
 from aftertrace.scenarios._certify import certify
 from aftertrace.scenarios._draw import SIDES, draw_units
-from aftertrace.scenarios._experiment import Experiment, to_toml
+from aftertrace.scenarios._experiment import Experiment
 from aftertrace.scenarios._groups import groups_of
 from aftertrace.scenarios._memory import process_bytes, within
 from aftertrace.scenarios._sequential import MOST_ORIGINALS, decide
 from aftertrace.scenarios._simulate import LIBRARIES, Probe, Simulation, library_version, warm_up
 from aftertrace.scenarios._statements import not_tested, run_notes, threat_model
+from aftertrace.scenarios._toml import to_toml
 from aftertrace.scenarios._units import obtain, side_of
 from aftertrace.scenarios._verdict import Judgement
 from aftertrace.store import RunFolder, make_folder
@@ -91,10 +102,10 @@ def run_experiment(
     if keep_models:
         _describe_models(simulation, folder)
     every_attack = (*experiment.build_attacks(), *attacks)
-    sequence = None
+    sequence, replaced = None, list[str]()
     if until_decided:
         by_verdict = next(each for each in every_attack if each.name == experiment.verdict.attack)
-        experiment, sequence = decide(
+        experiment, sequence, replaced = decide(
             experiment,
             by_verdict,
             simulation,
@@ -134,8 +145,8 @@ def run_experiment(
     )
     counts = counts_of(target, [*shadow_facts, *target_facts])
     training = _training(simulation.procedure, [*shadow_facts, *target_facts], certificate)
-    result = result_of(experiment, procedure, data, assessment, counts, training, overfitting_of(target_facts))
-    result = replace(result, sequence=sequence)
+    overfitting = overfitting_of(target_facts)
+    result = result_of(experiment, procedure, data, assessment, counts, training, overfitting, sequence)
     folder.write("scores.parquet", assessment.scores.to_parquet())
     folder.write("result.json", result.to_json())
     seconds = {"training": round(trained - started, 3), "attacks": round(time.monotonic() - trained, 3)}
@@ -145,7 +156,7 @@ def run_experiment(
             **folder.read_manifest(),
             **circumstances(device),
             "seconds": seconds,
-            "retrained_because_damaged": damaged,
+            "retrained_because_damaged": [*replaced, *damaged],
             "units": list(units),
         },
     )
@@ -160,6 +171,7 @@ def result_of(
     counts: Counts,
     training: Training | None,
     overfitting: Overfitting,
+    sequence: SequentialResult | None = None,
 ) -> Result:
     """The assessment with everything that a reader must know beside it."""
     model = experiment.model.name if procedure is None else type(procedure).__name__
@@ -181,10 +193,11 @@ def result_of(
         settings=_public_settings(experiment, procedure),
         threat_model=threat_model(experiment, custom=procedure is not None),
         not_tested=not_tested(experiment),
-        notes=run_notes(experiment, counts),
+        notes=run_notes(experiment, counts, sequence),
         training=training,
         slices=assessment.slices,
         discoveries=assessment.discoveries,
+        sequence=sequence,
     )
 
 

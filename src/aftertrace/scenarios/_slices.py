@@ -11,6 +11,7 @@ from aftertrace.posteriors import Posteriors, Role
 from aftertrace.results import Discoveries, SliceResult
 from aftertrace.scenarios._groups import Grouping
 from aftertrace.statistics import (
+    Interval,
     auc_by_original,
     auc_interval,
     auc_interval_one_pair,
@@ -59,11 +60,9 @@ def slice_results(
                 by=by, group=name, deleted=deleted, unseen=unseen, auc=auc, p_value=p_value, p_holm=None, method=method
             )
         )
-    tested = [each for each in found if each.p_value is not None]
-    adjusted = (
-        dict(zip(map(id, tested), holm(np.array([each.p_value for each in tested])), strict=True)) if tested else {}
-    )
-    return tuple(replace(each, p_holm=float(adjusted[id(each)])) if id(each) in adjusted else each for each in found)
+    p_values = [each.p_value for each in found if each.p_value is not None]
+    adjusted = iter(holm(np.array(p_values)).tolist() if p_values else [])
+    return tuple(each if each.p_value is None else replace(each, p_holm=next(adjusted)) for each in found)
 
 
 def _parts(table: Posteriors, rows: NDArray[np.intp], groups: Groups) -> Iterator[tuple[str, str, Mask]]:
@@ -86,7 +85,10 @@ def _parts(table: Posteriors, rows: NDArray[np.intp], groups: Groups) -> Iterato
             yield column, name, group.code[rows] == k
 
 
-def _tested(score: Array, is_deleted: Mask, original: NDArray[np.int64], confidence: float, rng: np.random.Generator):  # type: ignore[no-untyped-def]
+def _tested(
+    score: Array, is_deleted: Mask, original: NDArray[np.int64], confidence: float, rng: np.random.Generator
+) -> tuple[Interval, float | None, str]:
+    """AUC, p-value and what the test was."""
     if (original == original[0]).all():
         positive, negative = score[is_deleted], score[~is_deleted]
         interval = auc_interval_one_pair(positive, negative, confidence=confidence)

@@ -2,7 +2,7 @@
 
 import math
 
-from aftertrace.results import Counts
+from aftertrace.results import Counts, SequentialResult
 from aftertrace.scenarios._experiment import Experiment
 
 LOW_RATE_QUERIES = 1000
@@ -49,9 +49,14 @@ def not_tested(experiment: Experiment) -> tuple[str, ...]:
     )
 
 
-def run_notes(experiment: Experiment, counts: Counts) -> tuple[str, ...]:
+def run_notes(experiment: Experiment, counts: Counts, sequence: SequentialResult | None = None) -> tuple[str, ...]:
     """What a reader must know to read the figures rightly."""
     notes = []
+    if sequence is not None:
+        notes.append(
+            "Originals were added until the verdict was decided: its confidence sequence allows that. The intervals "
+            "and tests of single attacks, groups and controls take the number of originals as fixed."
+        )
     if experiment.scenario.pools == "fixed":
         notes.append(
             "Fixed pools, for reproduction only: roles are tied to records, and in leak-free audits of this design "
@@ -66,7 +71,10 @@ def run_notes(experiment: Experiment, counts: Counts) -> tuple[str, ...]:
         notes.append("Networks were trained in bf16: other arithmetic than the float32 of most deployed models.")
     if counts.unseen < LOW_RATE_QUERIES:
         notes.append(
-            f"For the rate at 1 % false alarms set scenario.unseen_per_pair to at least "
+            "For the rate at 1 % false alarms take more target originals or pairs, or a smaller share of held-out "
+            "candidates (scenario.unseen_per_pair): each candidate is queried once per original."
+            if experiment.scenario.adversary == "per_record"
+            else f"For the rate at 1 % false alarms set scenario.unseen_per_pair to at least "
             f"{math.ceil(LOW_RATE_QUERIES / counts.pairs)}; unseen queries cost no training."
         )
     if counts.originals < 6:

@@ -1,5 +1,6 @@
 """The blind control: are deleted and unseen records told apart without any model?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ PERMUTATIONS = 999
 MOST_QUERIES = 10_000
 """Of more, so many are drawn."""
 _FOLDS = 5
+_AT_ONCE = 100  # permutations: all at once would take hundreds of MiB
 _PRODUCTS = 20  # features up to which all products of two are looked at; of more, squares
 
 
@@ -57,11 +59,15 @@ def blind_test(
     if features.ndim != 2 or len(features) != deleted.size or not np.isfinite(features).all():
         raise ValueError(f"`x` must hold a row of finite numbers per query [{deleted.size}], got {features.shape}.")
     rows = np.sort(rng.permutation(deleted.size)[:MOST_QUERIES])
-    plain, rich = _designs(features[rows], kind[rows])
-    roles = _permuted(deleted[rows], unit[rows], rng)
-    p_values = np.stack([_p_values(_explained(design, roles)) for design in (plain, rich)])
+    designs = [(each, _gram(each)) for each in _designs(features[rows], kind[rows])]
+    role = _centred(deleted[rows], unit[rows])
+    explained = [_explained(designs, role[:, None])]
+    for start in range(0, PERMUTATIONS, _AT_ONCE):
+        permuted = _permuted(role, unit[rows], min(_AT_ONCE, PERMUTATIONS - start), rng)
+        explained.append(_explained(designs, permuted))
+    p_values = np.stack([_p_values(each) for each in np.concatenate(explained, axis=1)])
     fold = rng.permutation(int(own.max()) + 1)[own[rows]] % _FOLDS
-    score, seen = _cross_fitted(plain, roles[:, 0], fold), deleted[rows]
+    score, seen = _cross_fitted(designs[0][0], role, fold), deleted[rows]
     told = float(auc(score[seen], score[~seen])) if seen.any() and not seen.all() else 0.5
     return BlindTest(told, float(_p_values(-p_values.min(axis=0))[0]), len(rows))
 
@@ -87,12 +93,14 @@ def _standardised(x: Floats) -> Floats:
     return np.clip(away[:, varies] / spread[varies], -10, 10)  # a single far record must not rule
 
 
-def _explained(design: Floats, roles: Floats) -> Floats:
-    """What a ridge regression explains of each column of `roles` [Q, B]. -> [B]"""
-    if not design.shape[1]:
-        return np.zeros(roles.shape[1])
-    moment = design.T @ roles
-    return (moment * np.linalg.solve(_gram(design), moment)).sum(axis=0)
+def _explained(designs: Sequence[tuple[Floats, Floats]], roles: Floats) -> Floats:
+    """What a ridge regression on each design, given with its Gram matrix, explains of `roles` [Q, B]. -> [2, B]"""
+    out = np.zeros((len(designs), roles.shape[1]))
+    for k, (design, gram) in enumerate(designs):
+        if design.shape[1]:
+            moment = design.T @ roles
+            out[k] = (moment * np.linalg.solve(gram, moment)).sum(axis=0)
+    return out
 
 
 def _gram(design: Floats) -> Floats:
@@ -105,16 +113,18 @@ def _p_values(statistic: Floats) -> Floats:
     return 1 - np.searchsorted(np.sort(rounded), rounded, side="left") / len(rounded)
 
 
-def _permuted(deleted: Bools, unit: Ints, rng: np.random.Generator) -> Floats:
-    """The roles, less their mean in the block; column 0 as they are, the others permuted within blocks. [Q, 1 + 999]"""
+def _centred(deleted: Bools, unit: Ints) -> Floats:
+    """The roles, less their mean in the block. [Q]"""
+    value = deleted.astype(np.float64)
+    return value - (np.bincount(unit, weights=value) / np.maximum(np.bincount(unit), 1))[unit]
+
+
+def _permuted(role: Floats, unit: Ints, count: int, rng: np.random.Generator) -> Floats:
+    """So many permutations of `role` [Q] within blocks. [Q, count]"""
     order = np.argsort(unit, kind="stable")
-    value = deleted[order].astype(np.float64)
-    size = np.bincount(unit)
-    value -= np.repeat(np.add.reduceat(value, np.cumsum(size) - size) / size, size)
-    drawn = np.argsort(rng.random((PERMUTATIONS, len(value))) + unit[order], axis=1)  # blocks stay in their order
-    out = np.empty((len(value), 1 + PERMUTATIONS))
-    out[order, 0] = value
-    out[order[:, None], np.arange(1, 1 + PERMUTATIONS)] = value[drawn].T
+    drawn = np.argsort(rng.random((count, len(role))) + unit[order], axis=1)  # blocks stay in their order
+    out = np.empty((len(role), count))
+    out[order] = role[order][drawn].T
     return out
 
 
