@@ -9,8 +9,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-
 from aftertrace._spelling import nearest
 from aftertrace.attacks import (
     Attack,
@@ -284,10 +282,13 @@ def _read_data(section: Any, problems: list[str]) -> DataSpec | None:
 
 def _read(kind: Any, value: Any, place: str, problems: list[str]) -> Any:
     """`value` as a `kind`, or None with problems added."""
+    from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+    config = None if is_dataclass(kind) else ConfigDict()
     _unknown_keys(kind, value, place, problems)
     before = len(problems)
     try:
-        return TypeAdapter(kind, config=_config(kind)).validate_json(json.dumps(value, default=str), strict=True)
+        return TypeAdapter(kind, config=config).validate_json(json.dumps(value, default=str), strict=True)
     except ValidationError as error:
         for each in error.errors():
             where = ".".join([place, *(str(part) for part in each["loc"])])
@@ -299,10 +300,6 @@ def _read(kind: Any, value: Any, place: str, problems: list[str]) -> Any:
         problems += error.problems
     assert len(problems) > before
     return None
-
-
-def _config(kind: Any) -> ConfigDict | None:
-    return None if is_dataclass(kind) else ConfigDict()
 
 
 def _unknown_keys(kind: Any, value: Any, place: str, problems: list[str]) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.linalg.lapack import dpotri
-from scipy.optimize import minimize
 
 from aftertrace.errors import TrainingError
 from aftertrace.trainers._design import Design
@@ -155,6 +154,7 @@ def solve(problem: Problem, keep: Mask, penalty: Array, start: Array | None = No
 
 def _approach(problem: Problem, keep: Mask, penalty: Array, start: Array) -> Array:
     """Near the optimum by L-BFGS, where forming Hessians on the way would cost more."""
+    from scipy.optimize import minimize
 
     def value(flat: Array) -> tuple[float, Array]:
         theta = flat.reshape(start.shape)
