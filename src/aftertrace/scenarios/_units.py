@@ -1,6 +1,8 @@
 """The units of a run: read from its folder where they are, trained where not."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,12 +45,18 @@ def obtain(
     done = sum(units[address].n_models for address in finished)
     progress("models", done, total)
     tasks = [(units[address], folder.models_file(address) if keep_models else None) for address in missing]
-    for number, (table, facts) in engine.map(_work, simulation, tasks):
-        address = missing[number]
-        folder.write_unit(address, table, facts)
-        finished[address] = table, facts
-        done += units[address].n_models
-        progress("models", done, total)
+    with ThreadPoolExecutor(max_workers=1) as writer:  # training goes on while the disk is waited for
+        written: deque[Future[None]] = deque()
+        for number, (table, facts) in engine.map(_work, simulation, tasks):
+            address = missing[number]
+            written.append(writer.submit(folder.write_unit, address, table, facts))
+            while written and written[0].done():
+                written.popleft().result()  # raises what writing raised
+            finished[address] = table, facts
+            done += units[address].n_models
+            progress("models", done, total)
+        for each in written:
+            each.result()
     return finished, damaged
 
 

@@ -424,6 +424,7 @@ def _room(records: "Records", rule: "Rule") -> "Desk":
         aside=np.empty(U, dtype=np.int64),
         histogram=np.zeros((int(n_codes.max()), K)),
         seen=np.zeros(int(n_codes.max()), dtype=np.int64),
+        met=np.zeros(int(n_codes.max()) // 64 + 1, dtype=np.uint64),
         sums=np.empty((3, K)),
         order=np.empty(F, dtype=np.int64),
         entry=np.empty(n_entries, dtype=ENTRY),

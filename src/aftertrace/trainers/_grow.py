@@ -21,7 +21,9 @@ Index = NDArray[np.int64]
 
 compiled = njit(cache=True, error_model="numpy")
 
-_DENSE = 16  # values are counted, not sorted, where there are at most this many times more of them than records
+_DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)  # its products with powers of two have different leading six bits
+_BIT = np.empty(64, dtype=np.int64)  # the power, by those bits
+_BIT[[(0x03F79D71B4CB0A89 << power) % 2**64 >> 58 for power in range(64)]] = np.arange(64)
 _NEW, _LEAF = -2, -1  # in `Nodes.feature`: no split was looked for yet, and there is none
 
 
@@ -99,6 +101,7 @@ class Desk(NamedTuple):
     aside: Index
     histogram: Array  # [C, K]
     seen: Index  # [C]
+    met: NDArray[np.uint64]  # [C / 64]: a bit per code
     sums: Array  # [3, K]: left and right of a cut, and of the node at hand without what is removed
     order: Index  # [F]
     entry: NDArray[np.void]
@@ -171,14 +174,28 @@ def bootstrap_bag(key, out):  # type: ignore[no-untyped-def] # compiled
 
 
 @compiled
-def _count(code, label, weight, samples, histogram, seen, entry, by_class, at):  # type: ignore[no-untyped-def] # compiled
-    """Write the table of `samples` from entry `at` on, by counting. -> its size"""
-    size, K = 0, by_class.shape[1]
+def _count(code, label, weight, samples, desk, at):  # type: ignore[no-untyped-def] # compiled
+    """Write the table of `samples` from entry `at` on. -> its size
+
+    Codes are counted where they belong, and those that were met are found by the bits set in `met`, in ascending order:
+    neither sorting nor a walk over all codes.
+    """
+    histogram, seen, met, entry, by_class = desk.histogram, desk.seen, desk.met, desk.entry, desk.by_class
+    size, K, low, high = 0, by_class.shape[1], met.size, 0
     for i in samples:
-        histogram[code[i], label[i]] += weight[i]
-        seen[code[i]] += 1
-    for c in range(seen.size):
-        if seen[c]:
+        c = code[i]
+        histogram[c, label[i]] += weight[i]
+        seen[c] += 1
+        word = c >> 6
+        met[word] |= np.uint64(1) << np.uint64(c & 63)
+        low, high = min(low, word), max(high, word + 1)
+    for word in range(low, high):
+        bits = met[word]
+        met[word] = 0
+        while bits:
+            lowest = bits & (~bits + np.uint64(1))
+            c = (word << 6) + _BIT[(lowest * _DE_BRUIJN) >> np.uint64(58)]
+            bits ^= lowest
             entry[at + size].code = c
             entry[at + size].count = seen[c]
             seen[c] = 0
@@ -186,28 +203,6 @@ def _count(code, label, weight, samples, histogram, seen, entry, by_class, at): 
                 by_class[at + size, k] = histogram[c, k]
                 histogram[c, k] = 0.0
             size += 1
-    return size
-
-
-@compiled
-def _sort(code, label, weight, samples, aside, entry, by_class, at):  # type: ignore[no-untyped-def] # compiled
-    """`_count` for few samples of many values, by sorting."""
-    size, last, K = 0, -1, by_class.shape[1]
-    for s in range(samples.size):
-        aside[s] = (np.int64(code[samples[s]]) << 32) | samples[s]
-    part = aside[: samples.size]
-    part.sort()
-    for each in part:
-        c, i = each >> 32, each & 0xFFFFFFFF
-        if c != last:
-            last = c
-            entry[at + size].code = c
-            entry[at + size].count = 0
-            for k in range(K):
-                by_class[at + size, k] = 0.0
-            size += 1
-        entry[at + size - 1].count += 1
-        by_class[at + size - 1, label[i]] += weight[i]
     return size
 
 
@@ -374,12 +369,7 @@ def _look(records, weight, rule, desk, node):  # type: ignore[no-untyped-def] # 
         other = step + _below(key, step, n_features - step)
         desk.order[step], desk.order[other] = desk.order[other], desk.order[step]
         f, begin = desk.order[step], desk.used[_ENTRIES]
-        code, n_codes = records.code[f], records.first[f + 1] - records.first[f]
-        if n_codes <= _DENSE * samples.size:
-            seen = desk.seen[:n_codes]
-            size = _count(code, records.label, weight, samples, desk.histogram, seen, entry, by_class, begin)
-        else:
-            size = _sort(code, records.label, weight, samples, desk.aside, entry, by_class, begin)
+        size = _count(records.code[f], records.label, weight, samples, desk, begin)
         table = desk.table[desk.used[_TABLES]]
         table.feature, table.begin, table.size = f, begin, size
         found = _scan(entry, by_class, begin, size, desk.weight[node], desk.sums, rule.min_leaf)
@@ -423,16 +413,14 @@ def _divide(records, weight, desk, node):  # type: ignore[no-untyped-def] # comp
         return
     code, cut = records.code[desk.node[node].feature], desk.node[node].cut
     start, stop = desk.node[node].start, desk.node[node].stop
-    middle, right = start, 0
-    for s in range(start, stop):
-        i = desk.samples[s]
-        if code[i] <= cut:
-            desk.samples[middle] = i
-            middle += 1
-        else:
-            desk.aside[right] = i
-            right += 1
-    desk.samples[middle:stop] = desk.aside[:right]
+    middle, right, samples, aside = start, 0, desk.samples, desk.aside
+    for s in range(start, stop):  # without branches, which would be guessed wrong half of the time
+        i = samples[s]
+        goes_left = code[i] <= cut
+        samples[middle] = aside[right] = i
+        middle += goes_left
+        right += not goes_left
+    samples[middle:stop] = aside[:right]
     depth, key = desk.node[node].depth + 1, desk.node[node].key
     desk.node[node].left = _node(records, weight, desk, start, middle, depth, child_key(key, 1))
     desk.node[node].right = _node(records, weight, desk, middle, stop, depth, child_key(key, 2))
