@@ -16,6 +16,7 @@ from aftertrace.data._dataset import Dataset
 from aftertrace.data._embedded import BreastCancer, Digits, Wine
 from aftertrace.data._load import SPECIFICATIONS, DataSpec, available, load
 from aftertrace.data._location import Location
+from aftertrace.data._mnist import Mnist
 from aftertrace.data._table import Table, read_table
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Digits",
     "FileStatus",
     "Location",
+    "Mnist",
     "Table",
     "Wine",
     "available",

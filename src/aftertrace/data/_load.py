@@ -8,9 +8,10 @@ from aftertrace.data._csv import Csv, load_csv
 from aftertrace.data._dataset import Dataset
 from aftertrace.data._embedded import BreastCancer, Digits, Wine, load_embedded
 from aftertrace.data._location import Location, load_location
+from aftertrace.data._mnist import Mnist, load_mnist
 
-DataSpec = Digits | BreastCancer | Wine | Adult | Location | Csv
-SPECIFICATIONS: tuple[type[DataSpec], ...] = (Digits, BreastCancer, Wine, Adult, Location, Csv)
+DataSpec = Digits | BreastCancer | Wine | Adult | Location | Mnist | Csv
+SPECIFICATIONS: tuple[type[DataSpec], ...] = (Digits, BreastCancer, Wine, Adult, Location, Mnist, Csv)
 
 
 def load(spec: DataSpec, *, data_dir: Path | None = None) -> Dataset:
@@ -25,6 +26,8 @@ def load(spec: DataSpec, *, data_dir: Path | None = None) -> Dataset:
             return load_adult(spec, data_dir)
         case Location():
             return load_location(spec, data_dir)
+        case Mnist():
+            return load_mnist(spec, data_dir)
         case Csv():
             return load_csv(spec)
         case _:

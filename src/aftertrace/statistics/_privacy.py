@@ -6,6 +6,8 @@ from operator import index
 
 import numpy as np
 
+from aftertrace.statistics._records import Interval
+
 
 @dataclass(frozen=True)
 class DpGuarantee:
@@ -86,3 +88,37 @@ def tpr_ceiling(substitution: DpGuarantee, *, fpr: float) -> float:
     # The direct line binds below the crossing only, and e^epsilon would overflow far above it.
     direct = delta + np.exp(min(epsilon, 700.0)) * fpr
     return float(min(1.0, direct, 1 - np.exp(-epsilon) * (1 - delta - fpr)))
+
+
+@dataclass(frozen=True)
+class CeilingCheck:
+    """An AUC held against a guarantee. `violated` is None where `auc` has no ends."""
+
+    ceiling: float
+    auc: Interval
+    violated: bool | None
+
+
+def check_ceiling(auc: Interval, substitution: DpGuarantee) -> CeilingCheck:
+    """Does an attack's AUC, deleted against unseen, refute a claim of differential privacy?
+
+    `violated`: the interval lies wholly above `auc_ceiling`, or wholly below one minus it (the reversed score is an
+    attack too). A claim that holds is called violated with probability (1 - confidence) / 2 at most, the two sides
+    together 1 - confidence where epsilon is near 0, as far as the interval covers. That nothing is violated proves
+    nothing: the attack may be weak, the originals few. Ten originals that are told apart without fail reach down to
+    .69, which refutes no epsilon above .80.
+
+    `substitution`: of all that the attacker sees together, for substitution of one record; from an add/remove
+    account by `dp_substitution`, of several versions by `dp_compose`. Where the same records remain after either
+    deletion, the unlearned version is no evidence and the original's guarantee is the sharper claim, noise being
+    fresh for every version. `auc`: over originals, as by `auc_interval`, for the noise that is judged is drawn once
+    per original; and with roles exchanged at random, so that deleted and unseen queries are of the same records.
+
+    >>> told_apart = Interval(1.0, 0.98, 1.0, 0.95, 183, "clopper-pearson on originals")
+    >>> check_ceiling(told_apart, DpGuarantee(1.0)).violated, check_ceiling(told_apart, DpGuarantee(4.0)).violated
+    (True, False)
+    """
+    ceiling = auc_ceiling(substitution)
+    if auc.low is None or auc.high is None:
+        return CeilingCheck(ceiling, auc, None)
+    return CeilingCheck(ceiling, auc, auc.low > ceiling or auc.high < 1 - ceiling)
