@@ -15,7 +15,7 @@ from aftertrace.attacks import Attack
 from aftertrace.data import load
 from aftertrace.engine import choose
 from aftertrace.errors import ExperimentError, InputError, StoreError
-from aftertrace.posteriors import Posteriors, read_pair
+from aftertrace.posteriors import Posteriors, filled_features, read_features, read_pair
 from aftertrace.procedures import Procedure
 from aftertrace.results import Exposure, ExposureResult, Outcome, Result, Scores
 from aftertrace.scenarios import (
@@ -290,14 +290,19 @@ def audit(
     limit: float | None = None,
     seed: int = 0,
     attacks: Sequence[Attack] = (),
+    features: Path | str | ArrayLike | None = None,
+    match: bool = False,
     out: Path | str | None = None,
     force: bool = False,
 ) -> Audit:
     """Judge two versions of a model by their posteriors at deleted and unseen records.
 
     `before`, `after`: files (CSV, Parquet, NPZ; see `aftertrace.posteriors.read_pair`), or arrays [Q, K] of
-    the same queries with `label` [Q] and `role` [Q]. `limit`: the largest AUC accepted. With `out`, result,
-    scores and the key of the pseudonyms are kept in that folder; `force` replaces what another audit left there.
+    the same queries with `label` [Q] and `role` [Q]. `limit`: the largest AUC accepted. `features`: what is known
+    of the records, for the blind control: numbers [Q, F] (NaN: missing), a row per row of `before`, or, with files,
+    a file of `record` and features (`aftertrace.posteriors.read_features`); none of it is kept. `match`: leave out
+    deleted and unseen queries until they are alike in class and features. With `out`, result, scores and the key of
+    the pseudonyms are kept in that folder; `force` replaces what another audit left there.
     """
     key = secrets.token_bytes(32) if out is None else _key_in(Path(out)) or secrets.token_bytes(32)
     if isinstance(before, Path | str) and isinstance(after, Path | str):
@@ -310,7 +315,16 @@ def audit(
         raise InputError("Arrays of posteriors need `label` [Q] and `role` [Q], a word per query.")
     else:
         target = Posteriors.from_pair(before, after, label=label, role=role, classes=classes)
-    result, scores = audit_posteriors(target, limit=limit, seed=seed, attacks=attacks)
+    known = None
+    if isinstance(features, Path | str):
+        if not isinstance(before, Path | str):
+            raise InputError(
+                "Arrays of posteriors do not name records: `features` must be an array [Q, F], got a file."
+            )
+        known = read_features(features, target.record, key=key)
+    elif features is not None:
+        known = filled_features(features, rows=len(target))
+    result, scores = audit_posteriors(target, limit=limit, seed=seed, attacks=attacks, features=known, match=match)
     manifest: dict[str, Any] = {"libraries": {name: version(name) for name in ("aftertrace", "numpy", "scipy")}}
     if out is None:
         return Audit(result=result, scores=scores, manifest=manifest, key=key)

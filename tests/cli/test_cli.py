@@ -440,3 +440,88 @@ def test_compiling_is_announced_where_it_is_still_to_come(tmp_path, monkeypatch)
     run = invoke("run", "demo", *SMALL, "--no-report", "--out", tmp_path / "run")
     assert run.exit_code == ExitCode.OK
     assert _run.COMPILING in run.stderr
+
+
+@pytest.fixture
+def another_year(tmp_path):
+    """Unseen records that are older than deleted ones: age alone moves the posteriors, a deletion does not."""
+    rng = np.random.default_rng(0)
+    is_deleted = np.arange(400) < 200
+    age = rng.normal(np.where(is_deleted, 40, 50), 10)
+    before, after = rng.uniform(0.7, 0.8, 400), rng.uniform(0.55, 0.65, 400) + 0.01 * (age - 45)
+    for name, values in (("v1", before), ("v2", after)):
+        rows = [
+            f"n{k},{'yes' if k % 3 else 'no'},{'deleted' if is_deleted[k] else 'unseen'},{p:.9f},{1 - p:.9f}"
+            for k, p in enumerate(np.where(np.arange(400) % 3, values, 1 - values))
+        ]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["record,label,role,yes,no", *rows]))
+    rows = [f"n{k},{age[k]:.1f},{'Zweibrücken' if rng.random() < 0.5 else ''}" for k in rng.permutation(400)]
+    (tmp_path / "known.csv").write_text("\n".join(["record,years_of_age,town", *rows]))
+    return tmp_path
+
+
+def test_features_show_that_records_are_not_comparable_and_matching_repairs_it(another_year):
+    gate, known = ("--fail-above", "auc=0.65"), ("--features", another_year / "known.csv")
+    assert audit(another_year, *gate).exit_code == ExitCode.LIMIT_EXCEEDED
+    seen = audit(another_year, *gate, *known)
+    assert seen.exit_code == ExitCode.INVALID
+    assert "the control blind tells them apart" in " ".join(seen.stdout.split())
+    assert "--match (in Python, match=True)" in " ".join(seen.stdout.split())
+    matched = audit(another_year, *gate, *known, "--match")
+    assert matched.exit_code == ExitCode.OK
+    assert "Matched by classes and features:" in " ".join(matched.stdout.split())
+    assert "All figures hold for those kept only" in " ".join(matched.stdout.split())
+    assert "--match" not in matched.stdout
+
+
+def test_nothing_of_the_features_is_kept(another_year):
+    out = another_year / "audit"
+    known = ("--features", another_year / "known.csv", "--out", out)
+    assert audit(another_year, *known).exit_code == ExitCode.INVALID
+    first = json.loads((out / "result.json").read_text())
+    assert audit(another_year, *known, "--match").exit_code == ExitCode.OK  # the same posteriors: the same folder
+    second = json.loads((out / "result.json").read_text())
+    assert first["data"]["fingerprint"] == second["data"]["fingerprint"]
+    assert second["counts"]["deleted"] < first["counts"]["deleted"] == 200
+    kept = b"".join(path.read_bytes() for path in out.rglob("*") if path.is_file())
+    assert b"years_of_age" not in kept
+    assert "Zweibrücken".encode() not in kept
+    assert set(pq.read_table(out / "scores.parquet").column_names).isdisjoint({"years_of_age", "town"})
+
+
+def test_matching_leaves_retained_records_and_is_repeatable(another_year):
+    text = (another_year / "v1.csv").read_text().replace("unseen", "retained", 60)
+    (another_year / "v1.csv").write_text(text)
+    (another_year / "v2.csv").write_text((another_year / "v2.csv").read_text().replace("unseen", "retained", 60))
+    found = [
+        aftertrace._api.audit(
+            another_year / "v1.csv", another_year / "v2.csv", features=another_year / "known.csv", match=True
+        )
+        for _ in range(2)
+    ]
+    assert found[0].result == found[1].result  # although the pseudonyms differ
+    assert found[0].result.counts.retained == 60
+    assert found[0].result.settings["match"] is True
+
+
+def test_too_few_that_can_be_compared(another_year):
+    rows = [f"n{k},{k // 200}.{k}" for k in range(400)]
+    (another_year / "known.csv").write_text("\n".join(["record,year", *rows]))
+    done = audit(another_year, "--features", another_year / "known.csv", "--match")
+    assert done.exit_code == ExitCode.WRONG_USE
+    assert "Matching must leave at least 20 deleted and 20 unseen queries" in done.stderr
+    assert "Traceback" not in done.output
+
+
+def test_arrays_of_posteriors_have_arrays_of_features():
+    rng = np.random.default_rng(0)
+    before, after = rng.dirichlet([2, 2], 80), rng.dirichlet([2, 2], 80)
+    given = {"label": [0, 1] * 40, "role": ["deleted"] * 40 + ["unseen"] * 40}
+    with pytest.raises(aftertrace.errors.InputError, match=r"`features` must be an array \[Q, F\], got a file"):
+        aftertrace._api.audit(before, after, **given, features="x.csv")
+    with pytest.raises(aftertrace.errors.InputError, match="a row for each of 80 queries"):
+        aftertrace._api.audit(before, after, **given, features=[[1.0]])
+    found = aftertrace._api.audit(before, after, **given, features=np.arange(80)[:, None])
+    assert found.outcome == "invalid"
+    by_class = aftertrace._api.audit(before, after, **given, match=True)
+    assert by_class.result.notes[0].startswith("Matched by classes: 0 of 40 deleted and 0 of 40 unseen")

@@ -12,9 +12,10 @@ import aftertrace as at
 from aftertrace.attacks import simulated_posteriors
 from aftertrace.posteriors import pseudonyms
 from aftertrace.report import as_text, render
-from aftertrace.report._records import page
+from aftertrace.report._records import page, shown_names
 from aftertrace.results import Outcome, Verdict
 from aftertrace.scenarios import Experiment
+from aftertrace.statistics import benjamini_hochberg
 
 KEY = b"0" * 32
 SIZES = {"originals": 6, "pairs": 6, "records": 60}
@@ -80,6 +81,21 @@ def test_exposed_records_by_hand(audit):
     deleted, unseen = (drop[(audit.scores.role == role) & (audit.scores.use == 0)] for role in (0, 1))
     assert shown.exposed[0][4] == f"{deleted.max():+.3f}"
     assert shown.exposed[0][5] == f"{(unseen < deleted.max()).mean():.1%}"
+
+
+def test_the_page_says_who_was_made_worse(audit):
+    scores, found = audit.scores, audit.result.discoveries
+    told = scores.deletions(
+        np.flatnonzero((scores.role == 0) & (scores.use == 0)),
+        before=scores.score["OriginalLogit"],
+        after=scores.score["LogitDrop"],
+    )
+    adjusted = benjamini_hochberg(told.worse)
+    assert (found.deleted, found.worse) == (len(told.record), (adjusted <= found.fdr).sum())
+    shown = page(audit.result, scores, manifest={}, key=KEY)
+    names = shown_names(told.record, KEY)
+    for row in shown.exposed:
+        assert float(row[6]) == pytest.approx(adjusted[names.index(row[0])], abs=0.005)
 
 
 def test_movements_by_hand(audit):

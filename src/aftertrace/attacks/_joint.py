@@ -133,7 +133,8 @@ def _coordinates(table: Posteriors, typical: float | None) -> Array:
 
     The drop may be a thousand times smaller than either logit; kept apart, it keeps its digits. Most drops are small
     and a few are a hundred times larger: `asinh`, linear within the typical size and logarithmic beyond, makes of
-    them what a Gaussian can describe. A drop that is Gaussian already loses little AUC (.785 of .786).
+    them what a Gaussian can describe. A drop that is Gaussian already loses AUC: .003 of .786 where both versions share
+    their randomness, .037 where their noise goes opposite ways (`linear` loses none).
     """
     drop = table.phi[:, 0] - table.phi[:, -1]
     return np.stack([table.phi[:, 0], drop if typical is None else np.arcsinh(drop / typical)], axis=1)

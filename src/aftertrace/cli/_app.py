@@ -159,6 +159,14 @@ def audit(
     role: Annotated[
         Path | None, typer.Option(help="A file of record and role, unless a column `role` is in one of the others.")
     ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(help="A file of record and what is known of it, for the blind control: CSV or Parquet."),
+    ] = None,
+    match: Annotated[
+        bool,
+        typer.Option("--match", help="Leave out queries until deleted and unseen ones are alike (class, features)."),
+    ] = False,
     fail_above: FailAbove = None,
     out: Annotated[Path | None, typer.Option(help="Keep result, scores and report in this folder.")] = None,
     force: Force = False,
@@ -167,7 +175,7 @@ def audit(
     from aftertrace._api import audit as audit_files
 
     limit = _limit(fail_above)
-    found = audit_files(before, after, role=role, limit=limit, out=out, force=force)
+    found = audit_files(before, after, role=role, features=features, match=match, limit=limit, out=out, force=force)
     typer.echo(str(found))
     if found.folder is not None:
         typer.echo(f"Report: {found.to_html(found.folder / 'report.html')}")

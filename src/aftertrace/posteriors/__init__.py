@@ -9,6 +9,7 @@ Everything after this table (attacks, defenses, statistics) never touches a mode
     deleted = table.evaluated(Role.DELETED)
 """
 
+from aftertrace.posteriors._features import filled_features, read_features
 from aftertrace.posteriors._files import Answers, pseudonyms, read_answers, read_pair
 from aftertrace.posteriors._parquet import from_parquet, to_parquet
 from aftertrace.posteriors._phi import PHI_LIMIT, log_loss, phi
@@ -22,11 +23,13 @@ __all__ = [
     "Role",
     "Use",
     "concatenate",
+    "filled_features",
     "from_parquet",
     "log_loss",
     "phi",
     "pseudonyms",
     "read_answers",
+    "read_features",
     "read_pair",
     "to_parquet",
 ]

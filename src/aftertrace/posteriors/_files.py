@@ -126,12 +126,12 @@ def read_answers(path: Path) -> Answers:
         if name not in columns:
             found = [*columns, *values]
             raise PosteriorsError(
-                f"{path}: there must be a column {name!r}; found {_some(found)}{nearest(name, found)}."
+                f"{path}: there must be a column {name!r}; found {some(found)}{nearest(name, found)}."
             )
     if len(values) < 2:
         raise PosteriorsError(
             f"{path}: besides record, label and role there must be one column per class, at least two; "
-            f"found {_some(list(values)) or 'none'}."
+            f"found {some(list(values)) or 'none'}."
         )
     matrix = np.column_stack(list(values.values()))
     _check_rows(path, matrix)
@@ -139,7 +139,7 @@ def read_answers(path: Path) -> Answers:
     strange = sorted(set(columns["label"].words) - set(classes))
     if strange:
         raise PosteriorsError(
-            f"{path}: every label must be the name of a class column ({_some(classes)}); got {_some(strange)}."
+            f"{path}: every label must be the name of a class column ({some(classes)}); got {some(strange)}."
         )
     extra = {name: columns[name] for name in _KEYS[2:] if name in columns}
     return Answers(path, columns["record"], columns["label"], classes, matrix, extra)
@@ -152,12 +152,13 @@ def _columns(path: Path) -> tuple[dict[str, Words], dict[str, NDArray[np.float64
     try:
         if path.suffix == ".npz":
             return _from_npz(path)
-        return _from_arrow(path, _arrow_table(path))
+        return _from_arrow(path, arrow_table(path))
     except UnicodeDecodeError as error:
         raise PosteriorsError(f"{path}: the file must be UTF-8 text ({error}).") from error
 
 
-def _arrow_table(path: Path) -> Any:
+def arrow_table(path: Path) -> Any:
+    """A CSV or Parquet file as a table of Arrow, what has a meaning as texts. Raises `PosteriorsError`."""
     import pyarrow as pa
     import pyarrow.csv
     import pyarrow.parquet
@@ -177,7 +178,7 @@ def _from_arrow(path: Path, table: Any) -> tuple[dict[str, Words], dict[str, NDA
     import pyarrow as pa
 
     if len(set(table.column_names)) != len(table.column_names):
-        raise PosteriorsError(f"{path}: names of columns must differ; got {_some(table.column_names)}.")
+        raise PosteriorsError(f"{path}: names of columns must differ; got {some(table.column_names)}.")
     texts, numbers = {}, {}
     for name in table.column_names:
         column = table.column(name)
@@ -247,8 +248,8 @@ def _match_classes(first: Answers, last: Answers) -> None:
         before = sorted(set(first.classes) - set(last.classes))
         after = sorted(set(last.classes) - set(first.classes))
         raise PosteriorsError(
-            f"Both versions must have the same classes; only in {first.path.name}: {_some(before) or 'none'}, "
-            f"only in {last.path.name}: {_some(after) or 'none'}."
+            f"Both versions must have the same classes; only in {first.path.name}: {some(before) or 'none'}, "
+            f"only in {last.path.name}: {some(after) or 'none'}."
         )
 
 
@@ -312,7 +313,7 @@ def _roles(first: Answers, last: Answers, order: Ints, path: Path | str | None) 
 def _role_numbers(path: Path, column: Words) -> Ints:
     strange = sorted(set(column.words) - _ROLES.keys())
     if strange:
-        raise PosteriorsError(f"{path}: a role must be one of {', '.join(_ROLES)}; got {_some(strange)}.")
+        raise PosteriorsError(f"{path}: a role must be one of {', '.join(_ROLES)}; got {some(strange)}.")
     return column.numbers(_ROLES)
 
 
@@ -320,7 +321,7 @@ def _role_file(path: Path, record: Words) -> Ints:
     """The role of each record, from a file of record and role. [Q]"""
     columns, _ = _columns(path)
     if not {"record", "role"} <= columns.keys():
-        raise PosteriorsError(f"{path}: there must be columns 'record' and 'role'; found {_some(list(columns))}.")
+        raise PosteriorsError(f"{path}: there must be columns 'record' and 'role'; found {some(list(columns))}.")
     known, role = columns["record"], _role_numbers(path, columns["role"])
     of_word = np.full(known.words.size, -1)
     of_word[known.code] = role
@@ -333,10 +334,11 @@ def _role_file(path: Path, record: Words) -> Ints:
     return of_word[place]
 
 
-def _some(names: Sequence[str], most: int = 6) -> str:
+def some(names: Sequence[str], most: int = 6) -> str:
+    """The first names, and how many more there are."""
     shown = ", ".join(repr(str(name)) for name in names[:most])
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _counted(names: list[str]) -> str:
-    return f"{len(names)} ({_some(names, 3)})" if names else "none"
+    return f"{len(names)} ({some(names, 3)})" if names else "none"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from aftertrace.posteriors import Role, Use, pseudonyms
 from aftertrace.report._sentences import discoveries_sentence
 from aftertrace.results import AttackResult, Outcome, Result, Scores
-from aftertrace.statistics import Interval, RateAtFpr, roc_curve
+from aftertrace.statistics import Interval, RateAtFpr, benjamini_hochberg, roc_curve
 
 EXPOSED = 20
 CURVE_POINTS = 200
@@ -243,6 +243,7 @@ def _exposed(result: Result, scores: Scores, key: bytes) -> Iterator[tuple[str, 
     confidence = 1 / (1 + np.exp(-scores.phi[rows]))
     below = np.searchsorted(unseen, score[rows], side="left") / max(unseen.size, 1)
     names = shown_names(scores.record[rows], key)
+    worse = _made_worse(result, scores, deleted)
     for row, name, (before, after), share in zip(rows, names, confidence, below, strict=True):
         yield (
             name,
@@ -251,7 +252,16 @@ def _exposed(result: Result, scores: Scores, key: bytes) -> Iterator[tuple[str, 
             f"{after:.3f}",
             f"{scores.phi[row, 0] - scores.phi[row, 1]:+.3f}",
             f"{share:.1%}",
+            _p_value(worse[int(scores.record[row])]),
         )
+
+
+def _made_worse(result: Result, scores: Scores, deleted: NDArray[np.intp]) -> dict[int, float]:
+    """Adjusted p-value of each deleted record: more exposed by the verdict's attack than by its classical opponent."""
+    attack = result.attack(result.verdict.attack)
+    before = scores.phi[:, 0] if attack.against is None else scores.score[attack.against.opponent]
+    told = scores.deletions(deleted, before=before, after=scores.score[attack.name])
+    return dict(zip(told.record.tolist(), benjamini_hochberg(told.worse).tolist(), strict=True))
 
 
 def _slices(result: Result) -> Iterator[tuple[str, ...]]:

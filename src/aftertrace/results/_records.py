@@ -111,12 +111,16 @@ class SliceResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Discoveries:
-    """Which single deletions can be told, by conformal p-values among the unseen queries of the same original.
+    """Which single deletions can be told, and which of them because of the deletion
+    (`aftertrace.statistics.single_deletions`).
 
-    Of `deleted` queries those whose Benjamini-Hochberg adjusted p-value is at most `fdr`: of them a share `fdr` is
+    Of `deleted` records those whose Benjamini-Hochberg adjusted p-value is at most `fdr`: of them a share `fdr` is
     false in expectation. `before`: by the original's confidence alone (classical); `after`: by the verdict's attack
-    on both versions; `worse`: found after and not before. `unseen`: the fewest references of an original; a single
-    deletion that stands out alone can be found from `needed` on.
+    on both versions; `worse`: by both versions more than by the original, a part of `after`.
+
+    `compared_with_itself`: as many records by originals that never saw them, all others by the unseen records of the
+    same original. Of those, `unseen`: the fewest references of an original; a single deletion that stands out alone can
+    be found `after` from `needed` on (as `worse` only from many more). Both are 0 where there are no such records.
     """
 
     fdr: float
@@ -126,6 +130,7 @@ class Discoveries:
     worse: int
     unseen: int
     needed: int
+    compared_with_itself: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 from aftertrace._arrow import arrow_array
 from aftertrace.errors import StoreError
 from aftertrace.posteriors import Posteriors, Role
+from aftertrace.statistics import Deletions, single_deletions
 
+Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Rows = NDArray[np.intp]
 _COLUMNS = ("record", "label", "pair", "original", "use", "role")
 
 
@@ -19,24 +23,34 @@ _COLUMNS = ("record", "label", "pair", "original", "use", "role")
 class Scores:
     """One row per query [Q]; `phi` [Q, 2] of the first and last version; `score`: attack -> [Q]."""
 
-    record: NDArray[np.int64]
-    label: NDArray[np.int64]
-    pair: NDArray[np.int64]
-    original: NDArray[np.int64]
+    record: Ints
+    label: Ints
+    pair: Ints
+    original: Ints
     use: NDArray[np.int8]
     role: NDArray[np.int8]
-    phi: NDArray[np.float64]
-    score: Mapping[str, NDArray[np.float64]]
+    phi: Array
+    score: Mapping[str, Array]
 
     @classmethod
-    def of(cls, table: Posteriors, score: Mapping[str, NDArray[np.float64]]) -> "Scores":
+    def of(cls, table: Posteriors, score: Mapping[str, Array]) -> "Scores":
         """The scores of `table`'s queries."""
         keys = {name: getattr(table, name) for name in _COLUMNS}
         return cls(**keys, phi=table.phi[:, [0, -1]], score=score)
 
-    def rows(self, role: Role) -> NDArray[np.intp]:
+    def rows(self, role: Role) -> Rows:
         """Indices of the queries of a role."""
         return np.flatnonzero(self.role == role)
+
+    def deletions(self, deleted: Rows, *, before: Array, after: Array) -> Deletions:
+        """What the scores say of single records deleted in the rows `deleted`: `single_deletions`.
+
+        `before`, `after` [Q]: scores of the original alone (classical) and of both versions. All unseen queries count,
+        held-out ones too.
+        """
+        rows = np.concatenate([deleted, self.rows(Role.UNSEEN)])
+        is_deleted = np.arange(len(rows)) < len(deleted)
+        return single_deletions(before[rows], after[rows], is_deleted, self.original[rows], self.record[rows])
 
     def to_parquet(self) -> bytes:
         """The content of `scores.parquet`: the keys, `phi_before`, `phi_after`, and a column per attack."""

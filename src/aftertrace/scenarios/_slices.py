@@ -6,9 +6,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from aftertrace.attacks import conformal_p_value
 from aftertrace.posteriors import Posteriors, Role
-from aftertrace.results import Discoveries, SliceResult
+from aftertrace.results import Discoveries, Scores, SliceResult
 from aftertrace.scenarios._groups import Grouping
 from aftertrace.statistics import (
     Interval,
@@ -103,29 +102,27 @@ def _tested(
 
 
 def discoveries(classical: Array, score: Array, table: Posteriors, rows: NDArray[np.intp]) -> Discoveries:
-    """Which deleted queries of the evaluated `rows` stand out among all unseen queries of their original.
+    """How many of the records deleted in the evaluated `rows` are exposed before, after, and worse by the deletion.
 
-    `classical`, `score` [Q]: of the original alone and of both versions. Conformal p-values, exact where a deleted
-    query is exchangeable with an unseen one of the same original; Benjamini-Hochberg over all deletions.
+    `classical`, `score` [Q]: of the original alone and of both versions. P-values per record are those of
+    `single_deletions`, which says what is tested; Benjamini-Hochberg over all records, for each question apart.
+    Its guarantee is proved for `before` and `after` of records that are deleted once, among shared unseen records
+    (positive dependence), and simulated for `worse`, records of several originals, and those compared with themselves.
     """
-    deleted = rows[table.role[rows] == Role.DELETED]
-    unseen = np.flatnonzero(table.role == Role.UNSEEN)
-    is_found = [
-        benjamini_hochberg(
-            conformal_p_value(
-                each[deleted], each[unseen], group=table.original[deleted], reference_group=table.original[unseen]
-            )
-        )
-        <= FDR
-        for each in (classical, score)
-    ]
-    references = np.unique(table.original[unseen], return_counts=True)[1]
+    told = Scores.of(table, {}).deletions(rows[table.role[rows] == Role.DELETED], before=classical, after=score)
+    before, after, worse = (
+        int((benjamini_hochberg(p_value) <= FDR).sum()) for p_value in (told.before, told.after, told.worse)
+    )
+    among = ~told.compared_with_itself
+    # twice the mean of several p-values is never below twice the smallest there can be
+    smallest = 1 if (told.times[among] == 1).any() else 2
     return Discoveries(
         fdr=FDR,
-        deleted=len(deleted),
-        before=int(is_found[0].sum()),
-        after=int(is_found[1].sum()),
-        worse=int((is_found[1] & ~is_found[0]).sum()),
-        unseen=int(references.min()),
-        needed=unseen_needed(len(deleted), fdr=FDR),
+        deleted=len(told.record),
+        before=before,
+        after=after,
+        worse=worse,
+        unseen=int(told.references[among].min()) if among.any() else 0,
+        needed=unseen_needed(smallest * len(told.record), fdr=FDR) if among.any() else 0,
+        compared_with_itself=int(told.compared_with_itself.sum()),
     )

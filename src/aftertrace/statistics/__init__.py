@@ -18,6 +18,7 @@ from aftertrace.statistics._clopper_pearson import clopper_pearson
 from aftertrace.statistics._conditional import auc_interval_one_pair
 from aftertrace.statistics._controls import exchanged_roles, split_unseen
 from aftertrace.statistics._degradation import Degradation, degradation
+from aftertrace.statistics._deletions import Deletions, single_deletions
 from aftertrace.statistics._delong_clustered import delong_clustered
 from aftertrace.statistics._epsilon import (
     EpsilonBound,
@@ -28,13 +29,16 @@ from aftertrace.statistics._epsilon import (
 from aftertrace.statistics._fair_coins import epsilon_fair_coins
 from aftertrace.statistics._jackknife import MIN_ORIGINALS, auc_by_original, auc_interval, rate_interval
 from aftertrace.statistics._mann_whitney import mann_whitney
+from aftertrace.statistics._matching import Matching, matched_queries
 from aftertrace.statistics._multiple import benjamini_hochberg, holm, unseen_needed
 from aftertrace.statistics._one_run import epsilon_one_run, one_run_guesses, one_run_p_value
 from aftertrace.statistics._planted import PLANTED_AUC, planted_leak
 from aftertrace.statistics._power import VarianceComponents, originals_needed, variance_components
 from aftertrace.statistics._privacy import (
+    CeilingCheck,
     DpGuarantee,
     auc_ceiling,
+    check_ceiling,
     dp_compose,
     dp_group,
     dp_substitution,
@@ -56,12 +60,15 @@ __all__ = [
     "MIN_ORIGINALS",
     "PLANTED_AUC",
     "BlindTest",
+    "CeilingCheck",
     "ConfidenceSequence",
     "Curve",
     "Degradation",
+    "Deletions",
     "DpGuarantee",
     "EpsilonBound",
     "Interval",
+    "Matching",
     "RateAtFpr",
     "TestResult",
     "VarianceComponents",
@@ -76,6 +83,7 @@ __all__ = [
     "benjamini_hochberg",
     "best_threshold",
     "blind_test",
+    "check_ceiling",
     "clopper_pearson",
     "confidence_sequence",
     "conformal_threshold",
@@ -92,6 +100,7 @@ __all__ = [
     "exchanged_roles",
     "holm",
     "mann_whitney",
+    "matched_queries",
     "one_run_guesses",
     "one_run_p_value",
     "originals_needed",
@@ -102,6 +111,7 @@ __all__ = [
     "roc_curve",
     "sign_flip_test",
     "sign_flip_tests",
+    "single_deletions",
     "split_unseen",
     "tpr_ceiling",
     "unseen_needed",

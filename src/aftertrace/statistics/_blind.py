@@ -55,21 +55,27 @@ def blind_test(
     _, unit = _validate.codes("block", block, size=deleted.size)
     own = _by_appearance(_validate.codes("record", record, size=deleted.size)[1])
     _, kind = _validate.codes("label", label, size=deleted.size)
-    features = np.zeros((deleted.size, 0)) if x is None else np.asarray(x, dtype=np.float64)
-    if features.ndim != 2 or len(features) != deleted.size or not np.isfinite(features).all():
-        raise ValueError(f"`x` must hold a row of finite numbers per query [{deleted.size}], got {features.shape}.")
+    features = checked_features(x, deleted.size)
     rows = np.sort(rng.permutation(deleted.size)[:MOST_QUERIES])
-    designs = [(each, _gram(each)) for each in _designs(features[rows], kind[rows])]
+    designs = [(each, gram(each)) for each in record_designs(features[rows], kind[rows])]
     role = _centred(deleted[rows], unit[rows])
-    explained = [_explained(designs, role[:, None])]
+    explained = [explained_by(designs, role[:, None])]
     for start in range(0, PERMUTATIONS, _AT_ONCE):
         permuted = _permuted(role, unit[rows], min(_AT_ONCE, PERMUTATIONS - start), rng)
-        explained.append(_explained(designs, permuted))
+        explained.append(explained_by(designs, permuted))
     p_values = np.stack([_p_values(each) for each in np.concatenate(explained, axis=1)])
     fold = rng.permutation(int(own.max()) + 1)[own[rows]] % _FOLDS
     score, seen = _cross_fitted(designs[0][0], role, fold), deleted[rows]
     told = float(auc(score[seen], score[~seen])) if seen.any() and not seen.all() else 0.5
     return BlindTest(told, float(_p_values(-p_values.min(axis=0))[0]), len(rows))
+
+
+def checked_features(x: ArrayLike | None, size: int) -> Floats:
+    """`x` as float64 [size, F]; no features where there is None."""
+    features = np.zeros((size, 0)) if x is None else np.asarray(x, dtype=np.float64)
+    if features.ndim != 2 or len(features) != size or not np.isfinite(features).all():
+        raise ValueError(f"`x` must hold a row of finite numbers per query [{size}], got {features.shape}.")
+    return features
 
 
 def _by_appearance(code: Ints) -> Ints:
@@ -78,7 +84,7 @@ def _by_appearance(code: Ints) -> Ints:
     return np.argsort(np.argsort(first))[code]
 
 
-def _designs(x: Floats, kind: Ints) -> tuple[Floats, Floats]:
+def record_designs(x: Floats, kind: Ints) -> tuple[Floats, Floats]:
     """Standardised columns that vary: features and class, and these with squares and products. -> [Q, D], [Q, D']"""
     z = _standardised(x)
     plain = _standardised(np.column_stack([z, (kind[:, None] == np.unique(kind)).astype(np.float64)]))
@@ -93,17 +99,18 @@ def _standardised(x: Floats) -> Floats:
     return np.clip(away[:, varies] / spread[varies], -10, 10)  # a single far record must not rule
 
 
-def _explained(designs: Sequence[tuple[Floats, Floats]], roles: Floats) -> Floats:
+def explained_by(designs: Sequence[tuple[Floats, Floats]], roles: Floats) -> Floats:
     """What a ridge regression on each design, given with its Gram matrix, explains of `roles` [Q, B]. -> [2, B]"""
     out = np.zeros((len(designs), roles.shape[1]))
-    for k, (design, gram) in enumerate(designs):
+    for k, (design, penalised) in enumerate(designs):
         if design.shape[1]:
             moment = design.T @ roles
-            out[k] = (moment * np.linalg.solve(gram, moment)).sum(axis=0)
+            out[k] = (moment * np.linalg.solve(penalised, moment)).sum(axis=0)
     return out
 
 
-def _gram(design: Floats) -> Floats:
+def gram(design: Floats) -> Floats:
+    """With the penalty of the ridge. [D, D]"""
     return design.T @ design + 0.1 * len(design) * np.eye(design.shape[1])
 
 
@@ -134,5 +141,5 @@ def _cross_fitted(design: Floats, role: Floats, fold: NDArray[np.integer]) -> Fl
     for k in range(_FOLDS):
         outside = design[fold != k]
         if len(outside) and design.shape[1]:
-            score[fold == k] = design[fold == k] @ np.linalg.solve(_gram(outside), outside.T @ role[fold != k])
+            score[fold == k] = design[fold == k] @ np.linalg.solve(gram(outside), outside.T @ role[fold != k])
     return score
