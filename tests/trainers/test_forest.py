@@ -410,3 +410,18 @@ def test_versions_take_over_the_records_of_the_original(monkeypatch):
     alone = trainer.fit(data, keep[1:2], streams=same[:1])
     first = np.zeros(len(data.x), int)
     assert np.array_equal(added.log_posteriors(data.x, first), alone.log_posteriors(data.x, first))
+
+
+@pytest.mark.parametrize("n_classes", [2, 5])
+def test_many_queries_of_one_model_are_answered_as_few_are(n_classes):
+    """Trees written out anew for many queries say what a walk through the shared nodes says, to the last bit."""
+    rng = np.random.default_rng(4)
+    x, label = rng.normal(size=(300, 3)), rng.integers(0, n_classes, 300)
+    keep = np.ones((3, 300), dtype=bool)
+    keep[1, :5] = keep[2, 100:140] = False
+    forest = ForestTrainer(n_estimators=20, coupled=True)
+    models = forest.fit(TrainingData(x, label, n_classes), keep, streams=[np.random.SeedSequence(1)] * 3)
+    queries, model = rng.normal(size=(1500, 3)), np.repeat([0, 2, 0], [600, 700, 200])
+    together = models.log_posteriors(queries, model)
+    few = [models.log_posteriors(queries[q : q + 100], model[q : q + 100]) for q in range(0, 1500, 100)]
+    np.testing.assert_array_equal(together, np.concatenate(few))

@@ -128,10 +128,13 @@ def _centred(deleted: Bools, unit: Ints) -> Floats:
 
 def _permuted(role: Floats, unit: Ints, count: int, rng: np.random.Generator) -> Floats:
     """So many permutations of `role` [Q] within blocks. [Q, count]"""
-    order = np.argsort(unit, kind="stable")
-    drawn = np.argsort(rng.random((count, len(role))) + unit[order], axis=1)  # blocks stay in their order
+    order, size = np.argsort(unit, kind="stable"), np.bincount(unit)
+    length = size[unit[order]]
     out = np.empty((len(role), count))
-    out[order] = role[order][drawn].T
+    for each in np.unique(size):  # blocks of one size at once
+        blocks = order[length == each].reshape(-1, each)
+        drawn = rng.permuted(np.broadcast_to(role[blocks], (count, *blocks.shape)), axis=2)
+        out[blocks.ravel()] = drawn.reshape(count, -1).T
     return out
 
 

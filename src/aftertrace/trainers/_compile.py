@@ -39,7 +39,9 @@ def _train(trainer: Trainer, data: TrainingData) -> None:
     keep = np.ones((2, len(data.label)), dtype=bool)
     keep[1, 0] = False
     models = trainer.fit(data, keep, streams=[np.random.SeedSequence(0)] * 2)
-    models.log_posteriors(data.x, np.ones(len(data.x), dtype=np.int64))
+    for times in (1, 9):  # few queries and many take different ways through a forest
+        x = np.tile(data.x, (times, 1))
+        models.log_posteriors(x, np.ones(len(x), dtype=np.int64))
 
 
 def is_compiled() -> bool:

@@ -20,6 +20,7 @@ MaxFeatures = int | float | Literal["sqrt", "log2"] | None
 Bag = Literal["all", "bootstrap", "poisson"]
 
 _MANY = 10**6  # queries times trees from which queries that are alike are answered once
+_MANY_OF_ONE = 256  # queries of a model from which its trees are written out for them
 _MOST_REMOVED = 0.25  # rows that lack more of the union than this are not grown beside the others
 
 
@@ -230,11 +231,17 @@ class ForestModels:
         return values[place.ravel()]
 
     def _answers(self, x: Array, model: Index) -> Array:
-        from aftertrace.trainers._grow import answer
+        from aftertrace.trainers._grow import answer, answer_one
 
         values = np.empty((len(x), self.n_classes))
+        queries = np.bincount(model, minlength=len(self.root))
+        alone = np.flatnonzero(queries >= _MANY_OF_ONE)
+        for m in alone:
+            rows, forest = np.flatnonzero(model == m), self.parts[self.part[m]]
+            values[rows] = answer_one(forest.split, forest.share, self.root[m], np.ascontiguousarray(x[rows]))
+        left = ~np.isin(model, alone)
         for number, forest in enumerate(self.parts):
-            rows = np.flatnonzero(self.part[model] == number)
+            rows = np.flatnonzero(left & (self.part[model] == number))
             values[rows] = answer(forest.split, forest.share, self.root, np.ascontiguousarray(x[rows]), model[rows])
         with np.errstate(divide="ignore"):
             return np.log(values)

@@ -182,12 +182,14 @@ def _count(code, label, weight, samples, desk, at):  # type: ignore[no-untyped-d
     """
     histogram, seen, met, entry, by_class = desk.histogram, desk.seen, desk.met, desk.entry, desk.by_class
     size, K, low, high = 0, by_class.shape[1], met.size, 0
-    for i in samples:
-        c = code[i]
-        histogram[c, label[i]] += weight[i]
-        seen[c] += 1
-        word = c >> 6
-        met[word] |= np.uint64(1) << np.uint64(c & 63)
+    for s in samples:
+        i = np.uint64(s)  # unsigned: an index that may be negative takes longer
+        own = np.uint64(code[i])
+        histogram[own, np.uint64(label[i])] += weight[i]
+        seen[own] += 1
+        at_word = own >> np.uint64(6)
+        met[at_word] |= np.uint64(1) << (own & np.uint64(63))
+        word = int(at_word)
         low, high = min(low, word), max(high, word + 1)
     for word in range(low, high):
         bits = met[word]
@@ -416,7 +418,7 @@ def _divide(records, weight, desk, node):  # type: ignore[no-untyped-def] # comp
     middle, right, samples, aside = start, 0, desk.samples, desk.aside
     for s in range(start, stop):  # without branches, which would be guessed wrong half of the time
         i = samples[s]
-        goes_left = code[i] <= cut
+        goes_left = code[np.uint64(i)] <= cut
         samples[middle] = aside[right] = i
         middle += goes_left
         right += not goes_left
@@ -679,11 +681,58 @@ def answer(split, share, root, x, model):  # type: ignore[no-untyped-def] # comp
                 leaf = split[at[q]].left
                 for k in range(K):
                     out[start + q, k] += share[leaf, k]
-    for q in range(x.shape[0]):
-        total = out[q].sum()
-        for k in range(K):
-            out[q, k] = out[q, k] / total if total > 0.0 else 1.0 / K
+    _shares(out)
     return out
+
+
+_AT_ONCE = 512  # queries whose places and sums stay in the nearest cache
+
+
+@compiled
+def answer_one(split, share, root, x):  # type: ignore[no-untyped-def] # compiled
+    """`answer` for many queries of one model: the roots of its trees `root` [T], records `x` [Q, F]. -> [Q, K]
+
+    Each tree is written out anew, children side by side and leaves leading to themselves, so that a step is a
+    comparison and a sum. Sums are made in the same order: results are equal to the last bit.
+    """
+    K, most = share.shape[1], split.size
+    out, at = np.zeros((x.shape[0], K)), np.empty(_AT_ONCE, dtype=np.uint64)
+    node, level, threshold = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most)
+    feature, first = np.empty(most, np.uint64), np.empty(most, np.uint64)
+    for start in range(0, x.shape[0], _AT_ONCE):
+        stop = min(start + _AT_ONCE, x.shape[0])
+        for tree in root:
+            node[0], level[0], size, i = tree, 0, 1, 0
+            while i < size:
+                this = split[node[i]]
+                if this.feature >= 0:
+                    feature[i], threshold[i], first[i] = this.feature, this.threshold, size
+                    node[size], node[size + 1] = this.left, this.right
+                    level[size] = level[size + 1] = level[i] + 1
+                    size += 2
+                else:
+                    feature[i], threshold[i], first[i] = 0, np.inf, i
+                i += 1
+            at[: stop - start] = 0
+            for _ in range(level[size - 1]):
+                for q in range(start, stop):
+                    here = at[q - start]
+                    at[q - start] = first[here] + np.uint64(x[q, feature[here]] > threshold[here])
+            for q in range(start, stop):
+                leaf = split[node[at[q - start]]].left
+                for k in range(K):
+                    out[q, k] += share[leaf, k]
+    _shares(out)
+    return out
+
+
+@compiled
+def _shares(out):  # type: ignore[no-untyped-def] # compiled
+    """Make each row's sums shares; classes are equally likely where there is nothing."""
+    for q in range(out.shape[0]):
+        total = out[q].sum()
+        for k in range(out.shape[1]):
+            out[q, k] = out[q, k] / total if total > 0.0 else 1.0 / out.shape[1]
 
 
 @compiled
