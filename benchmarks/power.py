@@ -24,7 +24,8 @@ from aftertrace.scenarios import Experiment
 from aftertrace.statistics import auc_by_original, auc_interval, holm, sign_flip_test
 from aftertrace.store import RunFolder
 
-DECLARED = "LogitDrop"
+DECLARED = "Superset"
+SEED = 1  # shadow sides of seed 0 are those on which the form of Superset was chosen
 CANDIDATES = (LogitDrop(), LossRise(), EucDist(), Superset())
 FEATURES = ("DirectConcat", "SortedConcat", "DirectDiff", "SortedDiff", "EucDist")
 CLASSIFIERS = ("tree", "forest", "logistic", "mlp")
@@ -55,6 +56,7 @@ class Cell:
         preset = "paper" if self.model == "logistic" else "working"  # one against rest, as the paper has it
         return Experiment.from_dict(
             {
+                "seed": SEED,
                 "data": settings,
                 "model": {"name": self.model, "preset": preset},
                 "procedure": {"seed": self.seed},
@@ -205,7 +207,7 @@ def main():
         f"higher in {tally['hard and higher']} of {tally['hard']}."
     )
 
-    known = (DECLARED, "Superset", "JointLikelihoodRatio", "LiRA", OriginalLogit().name)
+    known = (DECLARED, "LogitDrop", "JointLikelihoodRatio", "LiRA", OriginalLogit().name)
     titles = f"cell, {MANY_SHADOWS} shadows | best of the paper's 20 | {' | '.join(known)}"
     print(f"\n| {titles} |\n|---|---|{'---|' * len(known)}")
     for cell in (each for each in CEILINGS if str(each).startswith(options.only)):

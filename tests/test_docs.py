@@ -96,7 +96,12 @@ def test_commands_run(line, workplace):
     Path("people.csv").write_text("\n".join(["age,height,bought", *(f"{a},{b},{c}" for a, b, c in people)]))
     words = shlex.split(line)[1:]
     if words[0] in ("run", "plan"):
-        words += ["--set=attacks.classifiers=['tree']", "--set=attacks.learned=[]", "--jobs=1"]
+        words += [
+            "--set=attacks.classifiers=['tree']",
+            "--set=attacks.learned=[]",
+            "--set=verdict.attack=LogitDrop",
+            "--jobs=1",
+        ]
     done = CliRunner().invoke(app, words)
     assert done.exit_code in (0, 1, 3), done.output
 

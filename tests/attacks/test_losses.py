@@ -102,4 +102,4 @@ def test_superset_balances_roles_and_names_what_is_missing():
 
 def test_superset_takes_more_classes_than_categories():
     shadow = simulated_posteriors(leak=2, seed=7, originals=2, K=300)
-    assert np.isfinite(Superset(trees=5).fit(shadow, rng=np.random.default_rng(0)).score(shadow)).all()
+    assert np.isfinite(Superset().fit(shadow, rng=np.random.default_rng(0)).score(shadow)).all()

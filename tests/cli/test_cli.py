@@ -22,6 +22,7 @@ SMALL = [
     *(f"--set=scenario.{side}.{key}" for side in ("shadow", "target") for key in ("originals=6", "pairs=3")),
     "--set=attacks.classifiers=['tree']",
     "--set=attacks.learned=[]",
+    "--set=verdict.attack=LogitDrop",
     "--jobs=1",
 ]
 COMMAND = str(Path(sys.executable).with_name("aftertrace"))
@@ -253,6 +254,7 @@ def demo(out):
         "--no-report",
         "--set=attacks.classifiers=['tree']",
         "--set=attacks.learned=[]",
+        "--set=verdict.attack=LogitDrop",
     ]
 
 

@@ -70,25 +70,27 @@ def test_pseudonyms_follow_the_key(audit):
     names = [[row[0] for row in page(audit.result, audit.scores, manifest={}, key=key).exposed] for key in (KEY, b"1")]
     assert names[0] != names[1]
     assert len(names[0]) == 20
-    top = np.argsort(-np.where((audit.scores.role == 0), audit.scores.score["LogitDrop"], -np.inf), kind="stable")[0]
+    score = audit.scores.score[audit.result.verdict.attack]
+    top = np.argsort(-np.where((audit.scores.role == 0), score, -np.inf), kind="stable")[0]
     expected = int(pseudonyms([str(audit.scores.record[top])], KEY)[0])
     assert names[0][0] == f"r-{expected:015x}"[:12]
 
 
 def test_exposed_records_by_hand(audit):
     shown = page(audit.result, audit.scores, manifest={}, key=KEY)
-    drop = audit.scores.phi[:, 0] - audit.scores.phi[:, 1]
-    deleted, unseen = (drop[(audit.scores.role == role) & (audit.scores.use == 0)] for role in (0, 1))
-    assert shown.exposed[0][4] == f"{deleted.max():+.3f}"
-    assert shown.exposed[0][5] == f"{(unseen < deleted.max()).mean():.1%}"
+    drop, score = audit.scores.phi[:, 0] - audit.scores.phi[:, 1], audit.scores.score[audit.result.verdict.attack]
+    deleted, unseen = (np.flatnonzero((audit.scores.role == role) & (audit.scores.use == 0)) for role in (0, 1))
+    top = deleted[score[deleted].argmax()]
+    assert shown.exposed[0][4] == f"{drop[top]:+.3f}"
+    assert shown.exposed[0][5] == f"{(score[unseen] < score[top]).mean():.1%}"
 
 
 def test_the_page_says_who_was_made_worse(audit):
     scores, found = audit.scores, audit.result.discoveries
     told = scores.deletions(
         np.flatnonzero((scores.role == 0) & (scores.use == 0)),
-        before=scores.score["OriginalLogit"],
-        after=scores.score["LogitDrop"],
+        before=scores.score["SupersetClassical"],
+        after=scores.score["Superset"],
     )
     adjusted = benjamini_hochberg(told.worse)
     assert (found.deleted, found.worse) == (len(told.record), (adjusted <= found.fdr).sum())

@@ -23,6 +23,7 @@ def experiment(model="logistic", **more):
             "model": {"name": model, **more},
             "scenario": {"shadow": side, "target": side},
             "attacks": {"features": [], "classifiers": [], "learned": []},
+            "verdict": {"attack": "LogitDrop"},
         }
     )
 

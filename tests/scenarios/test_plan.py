@@ -17,6 +17,7 @@ def experiment(**more):
                 "target": {"originals": 5, "pairs": 4, "records": 40},
             },
             "attacks": {"features": ["SortedDiff"], "classifiers": ["tree"], "learned": []},
+            "verdict": {"attack": "LogitDrop"},
             **more,
         }
     )

@@ -25,6 +25,7 @@ def experiment(model, **params):
             "model": {"name": model, "params": params},
             "scenario": {"shadow": side, "target": side},
             "attacks": {"features": [], "classifiers": [], "learned": []},
+            "verdict": {"attack": "LogitDrop"},
         }
     )
 

@@ -26,6 +26,7 @@ SETTINGS = {
     "procedure": {"seed": "same"},
     "scenario": {"retained_per_pair": 1, "shadow": SIZES, "target": SIZES},
     "attacks": {"features": ["SortedDiff", "DirectConcat"], "classifiers": ["tree", "logistic"], "learned": []},
+    "verdict": {"attack": "LogitDrop"},
 }
 
 

@@ -20,7 +20,7 @@ def experiment(model="tree", limit=0.6, **scenario):
             "model": {"name": model},
             "scenario": {"shadow": {**SIDE, "originals": 1}, "target": SIDE, **scenario},
             "attacks": {"features": [], "learned": []},
-            "verdict": {"limit": limit},
+            "verdict": {"attack": "LogitDrop", "limit": limit},
         }
     )
 

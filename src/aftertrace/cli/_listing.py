@@ -59,7 +59,7 @@ def _attacks() -> Iterator[str]:
     yield "  QuantileDrop    logit drop against what unseen records with such an answer lose"
     yield "  OriginalLogit   classical: confidence of the original model alone"
     yield "Learned from shadow models (attacks.learned):"
-    yield "  Superset        gradient boosting on label-aware features of both versions"
+    yield "  Superset        boosting and logistic regression on label-aware features of both versions: the verdict"
     yield "From shadow models of the records themselves (attacks.per_record; scenario.adversary = per_record):"
     yield "  JointLikelihoodRatio, .../linear   both versions' logits, per record and role"
     yield "  LiRA, LiRA/offline, RMIA, RMIA/offline   classical; U-LiRA: on the unlearned model alone"

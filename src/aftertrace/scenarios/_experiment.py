@@ -140,11 +140,12 @@ class AttackSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class VerdictSettings:
-    """`attack` gives the verdict, fixed in advance; `limit`: the largest AUC accepted; `confidence` of intervals;
-    `slices`: columns of the data whose groups are judged apart (categories, or thirds of a number).
+    """`attack` gives the verdict, fixed in advance (the default won on shadow data: docs/attacks.md); `limit`: the
+    largest AUC accepted; `confidence` of intervals; `slices`: columns of the data whose groups are judged apart
+    (categories, or thirds of a number).
     """
 
-    attack: str = "LogitDrop"
+    attack: str = "Superset"
     limit: float | None = None
     confidence: float = 0.95
     slices: tuple[str, ...] = ()

@@ -77,7 +77,7 @@ def judge(
             outcome = Outcome.INCONCLUSIVE
         if outcome is Outcome.INCONCLUSIVE and limit is not None:
             more = more_originals(limit)
-        sentence = _sentence(outcome, auc, limit, more) + classical
+        sentence = _sentence(outcome, auc, limit, more, learned=found.shadow != "none") + classical
     return Verdict(outcome=outcome, sentence=sentence, attack=judgement.attack, limit=limit, more_originals=more)
 
 
@@ -90,9 +90,15 @@ def outcome_of(low: float, high: float, limit: float | None) -> Outcome:
     return Outcome.WITHIN if high <= limit and low >= 1 - limit else Outcome.INCONCLUSIVE
 
 
-def _sentence(outcome: Outcome, auc: Interval, limit: float | None, more: int | None) -> str:
+def _sentence(outcome: Outcome, auc: Interval, limit: float | None, more: int | None, *, learned: bool) -> str:
     figure = f"AUC {auc.estimate:.2f} ({auc.confidence:.0%} interval {auc.low:.2f} to {auc.high:.2f})"
-    over = " They stand out by moving less than unseen ones do." if auc.high is not None and auc.high < 0.5 else ""
+    over = ""
+    if auc.high is not None and auc.high < 0.5:
+        over = (
+            " What was learned on the shadow side holds the other way round here."
+            if learned
+            else " They stand out by moving less than unseen ones do."
+        )
     match outcome:
         case Outcome.LEAKS if limit is None:
             return f"Deletions show: comparing both versions tells deleted from unseen records with {figure}.{over}"
