@@ -17,7 +17,7 @@ from aftertrace.engine import choose
 from aftertrace.errors import ExperimentError, InputError, StoreError
 from aftertrace.posteriors import Posteriors, filled_features, read_features, read_pair
 from aftertrace.procedures import Procedure
-from aftertrace.results import Exposure, ExposureResult, Outcome, Result, Scores
+from aftertrace.results import Claim, Exposure, ExposureResult, Outcome, Result, Scores
 from aftertrace.scenarios import (
     MOST_ORIGINALS,
     Experiment,
@@ -288,6 +288,7 @@ def audit(
     label: ArrayLike | None = None,
     classes: Sequence[str] | None = None,
     limit: float | None = None,
+    claim: Claim | None = None,
     seed: int = 0,
     attacks: Sequence[Attack] = (),
     features: Path | str | ArrayLike | None = None,
@@ -298,11 +299,12 @@ def audit(
     """Judge two versions of a model by their posteriors at deleted and unseen records.
 
     `before`, `after`: files (CSV, Parquet, NPZ; see `aftertrace.posteriors.read_pair`), or arrays [Q, K] of
-    the same queries with `label` [Q] and `role` [Q]. `limit`: the largest AUC accepted. `features`: what is known
-    of the records, for the blind control: numbers [Q, F] (NaN: missing), a row per row of `before`, or, with files,
-    a file of `record` and features (`aftertrace.posteriors.read_features`); none of it is kept. `match`: leave out
-    deleted and unseen queries until they are alike in class and features. With `out`, result, scores and the key of
-    the pseudonyms are kept in that folder; `force` replaces what another audit left there.
+    the same queries with `label` [Q] and `role` [Q]. `limit`: the largest AUC accepted; `claim`: of differential
+    privacy, whose ceiling is then the limit. `features`: what is known of the records, for the blind control: numbers
+    [Q, F] (NaN: missing), a row per row of `before`, or, with files, a file of `record` and features
+    (`aftertrace.posteriors.read_features`); none of it is kept. `match`: leave out deleted and unseen queries until
+    they are alike in class and features. With `out`, result, scores and the key of the pseudonyms are kept in that
+    folder; `force` replaces what another audit left there.
     """
     key = secrets.token_bytes(32) if out is None else _key_in(Path(out)) or secrets.token_bytes(32)
     if isinstance(before, Path | str) and isinstance(after, Path | str):
@@ -324,7 +326,9 @@ def audit(
         known = read_features(features, target.record, key=key)
     elif features is not None:
         known = filled_features(features, rows=len(target))
-    result, scores = audit_posteriors(target, limit=limit, seed=seed, attacks=attacks, features=known, match=match)
+    result, scores = audit_posteriors(
+        target, limit=limit, claim=claim, seed=seed, attacks=attacks, features=known, match=match
+    )
     manifest: dict[str, Any] = {"libraries": {name: version(name) for name in ("aftertrace", "numpy", "scipy")}}
     if out is None:
         return Audit(result=result, scores=scores, manifest=manifest, key=key)

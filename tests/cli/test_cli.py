@@ -64,6 +64,35 @@ def test_the_gate(versions):
     assert audit(versions, "--fail-above", "auc=0.6").exit_code == ExitCode.OK
 
 
+def test_a_claim_of_differential_privacy_is_refuted_or_not(versions):
+    done = audit(versions, "--claim", "epsilon=0.5, delta=1e-5")
+    assert done.exit_code == ExitCode.LIMIT_EXCEEDED
+    text = " ".join(done.stdout.split())
+    assert "lies beyond the limit of 0.73." in text
+    assert "That refutes the claim of (0.5, 1e-05)-differential privacy for adding or removing a record" in text
+    (versions / "v2.csv").write_text((versions / "v1.csv").read_text())
+    done = audit(versions, "--claim", "epsilon=0.5")
+    assert done.exit_code == ExitCode.OK
+    assert "allows that; an audit can refute a claim, and never prove it" in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--claim", "1"), "--claim must be epsilon=E or epsilon=E,delta=D"),
+        (("--claim", "epsilon=x"), "--claim must be epsilon=E or epsilon=E,delta=D"),
+        (("--claim", "epsilon=1,alpha=2"), "--claim must be epsilon=E or epsilon=E,delta=D"),
+        (("--claim", "epsilon=-1"), "A claim must have a finite epsilon above 0 and a delta from 0 to below 1"),
+        (("--claim", "epsilon=400"), "allows every AUC: no audit can refute it. Give a limit instead."),
+        (("--claim", "epsilon=1", "--fail-above", "auc=0.6"), "Give a limit or a claim, which is a limit too"),
+    ],
+)
+def test_claims_that_are_none(versions, more, message):
+    done = audit(versions, *more)
+    assert done.exit_code == ExitCode.WRONG_USE
+    assert message in done.stderr
+
+
 def test_an_undecided_gate(versions):
     """Ten records a role with drops that overlap cannot decide a limit near their AUC."""
     drop = np.concatenate([np.linspace(0.00, 0.10, 10) + 0.02, np.linspace(0.00, 0.10, 10)])

@@ -1,5 +1,6 @@
 """Experiment files: strict, complete, round trip."""
 
+import numpy as np
 import pytest
 
 from aftertrace.errors import ExperimentError
@@ -54,6 +55,26 @@ def test_ranges_are_reported_together():
     assert "so there can be at most 5 (scenario.target.records), got 6" in text
     assert "verdict.limit: must be an AUC between 0.5 and 1, got 0.4" in text
     assert "verdict.attack: must be an attack of this experiment (is 'LogitDrop' meant?), got 'LogitDorp'" in text
+
+
+def test_a_claim_is_a_limit(tmp_path):
+    claim = {"epsilon": 1.0, "delta": 1e-5}
+    made = Experiment.from_dict({"data": {"name": "wine"}, "verdict": {"claim": claim}})
+    assert made.verdict.largest_auc == pytest.approx(1 - (1 - 1e-5 * (1 + np.e)) ** 2 / (1 + np.e**2))
+    assert Experiment.from_dict({"data": {"name": "wine"}, "verdict": {"limit": 0.6}}).verdict.largest_auc == 0.6
+    sharper = {**claim, "adjacency": "substitution"}
+    made = Experiment.from_dict({"data": {"name": "wine"}, "verdict": {"claim": sharper}})
+    assert made.verdict.largest_auc == pytest.approx(1 - (1 - 1e-5) ** 2 / (1 + np.e))
+    (tmp_path / "x.toml").write_text(to_toml(made.as_dict()))
+    assert Experiment.from_toml(tmp_path / "x.toml") == made
+    assert (
+        "verdict.claim: is a limit by itself"
+        in problems({"data": {"name": "wine"}, "verdict": {"claim": claim, "limit": 0.6}})[0]
+    )
+    assert "verdict.claim.epsilom: unknown key (is 'epsilon' meant?)" in "\n".join(
+        problems({"data": {"name": "wine"}, "verdict": {"claim": {"epsilom": 1.0}}})
+    )
+    assert "a finite epsilon above 0" in problems({"data": {"name": "wine"}, "verdict": {"claim": {"epsilon": 0.0}}})[0]
 
 
 def test_fixed_pools_decide_nothing():

@@ -4,7 +4,7 @@ import os
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from aftertrace.cli._canaries import canaries_app
 from aftertrace.cli._exit import ExitCode, guarded
 from aftertrace.cli._progress import ProgressDisplay
 from aftertrace.errors import InputError
+
+if TYPE_CHECKING:
+    from aftertrace.results import Claim
 
 app = typer.Typer(
     add_completion=False,
@@ -168,18 +171,35 @@ def audit(
         typer.Option("--match", help="Leave out queries until deleted and unseen ones are alike (class, features)."),
     ] = False,
     fail_above: FailAbove = None,
+    claim: Annotated[
+        str | None,
+        typer.Option(
+            metavar="epsilon=E,delta=D",
+            help="Test a claim of differential privacy (adding or removing a record; all versions together): its "
+            "ceiling is the limit of the AUC.",
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Keep result, scores and report in this folder.")] = None,
     force: Force = False,
 ) -> ExitCode:
     """Judge two versions of a model from files of posteriors."""
     from aftertrace._api import audit as audit_files
 
-    limit = _limit(fail_above)
-    found = audit_files(before, after, role=role, features=features, match=match, limit=limit, out=out, force=force)
+    found = audit_files(
+        before,
+        after,
+        role=role,
+        features=features,
+        match=match,
+        limit=_limit(fail_above),
+        claim=_claim(claim),
+        out=out,
+        force=force,
+    )
     typer.echo(str(found))
     if found.folder is not None:
         typer.echo(f"Report: {found.to_html(found.folder / 'report.html')}")
-    return _code(found.outcome, limit)
+    return _code(found.outcome, found.result.verdict.limit)
 
 
 @app.command()
@@ -312,6 +332,22 @@ def _bytes(text: str | None) -> int | None:
     if size < 2**20:
         raise InputError(f"--memory must be a size of at least 1MiB, such as 8GiB or 500MB, got {text!r}.")
     return int(size)
+
+
+def _claim(text: str | None) -> "Claim | None":
+    """A claim such as `epsilon=1` or `epsilon=1,delta=1e-5`."""
+    from aftertrace.results import Claim
+
+    if text is None:
+        return None
+    parts = dict(part.partition("=")[::2] for part in text.replace(" ", "").split(","))
+    try:
+        numbers = {name: float(value) for name, value in parts.items()}
+    except ValueError:
+        numbers = {}
+    if not {"epsilon"} <= numbers.keys() <= {"epsilon", "delta"}:
+        raise InputError(f"--claim must be epsilon=E or epsilon=E,delta=D, such as epsilon=1,delta=1e-5, got {text!r}.")
+    return Claim(epsilon=numbers["epsilon"], delta=numbers.get("delta", 0.0))
 
 
 def _limit(text: str | None) -> float | None:

@@ -1,12 +1,14 @@
 """What an audit found, as records; `result.json` is these and nothing else."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
+from aftertrace.errors import InputError
 from aftertrace.results._json import json_of, record_of
-from aftertrace.statistics import Degradation, Interval, RateAtFpr
+from aftertrace.statistics import Degradation, DpGuarantee, Interval, RateAtFpr, auc_ceiling, dp_substitution
 
 FORMAT = 1
 """Version of `result.json`. 1: first."""
@@ -23,8 +25,43 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A claim of (`epsilon`, `delta`)-differential privacy, of all versions that the attacker sees, together.
+
+    `adjacency`: of what change: a record substituted by another, or a record added or removed, which says less: deleted
+    against unseen is a substitution, a removal and an addition (`dp_substitution`). Raises `InputError` for an epsilon
+    or delta out of range, and where the claim allows every AUC.
+    """
+
+    epsilon: float
+    delta: float = 0.0
+    adjacency: Literal["add_remove", "substitution"] = "add_remove"
+
+    def __post_init__(self) -> None:
+        if not (0 < self.epsilon < math.inf and 0 <= self.delta < 1):
+            raise InputError(
+                f"A claim must have a finite epsilon above 0 and a delta from 0 to below 1, got {self.epsilon} and "
+                f"{self.delta}."
+            )
+        if not self.largest_auc < 1:
+            raise InputError(f"The claim of {self} allows every AUC: no audit can refute it. Give a limit instead.")
+
+    @property
+    def largest_auc(self) -> float:
+        """The ceiling that the claim puts on the AUC of any attack, deleted against unseen."""
+        own = DpGuarantee(self.epsilon, self.delta)
+        return auc_ceiling(own if self.adjacency == "substitution" else dp_substitution(own))
+
+    def __str__(self) -> str:
+        change = "adding or removing" if self.adjacency == "add_remove" else "substituting"
+        return f"({self.epsilon:g}, {self.delta:g})-differential privacy for {change} a record"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """`sentence` says it to a person; `attack` gave it; `limit` is the largest AUC accepted, if one was given.
+
+    `claim`: where the limit came from, if from a claim of differential privacy.
 
     `more_originals`: about how many more would decide with 80 % power, where the verdict is inconclusive and the
     queries at hand tell.
@@ -35,6 +72,8 @@ class Verdict:
     attack: str
     limit: float | None
     more_originals: int | None = None
+
+    claim: Claim | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from aftertrace.attacks import Attack, EucDist, LogitDrop, OriginalLogit
 from aftertrace.engine import InProcess
 from aftertrace.errors import PosteriorsError
 from aftertrace.posteriors import Posteriors, Role, Use
-from aftertrace.results import Counts, DataSummary, Result, Scores
+from aftertrace.results import Claim, Counts, DataSummary, Result, Scores
 from aftertrace.scenarios._assess import assess
 from aftertrace.scenarios._verdict import BLIND, Judgement
 from aftertrace.statistics import Matching, matched_queries
@@ -28,6 +28,7 @@ def audit_posteriors(
     target: Posteriors,
     *,
     limit: float | None = None,
+    claim: Claim | None = None,
     confidence: float = 0.95,
     seed: int = 0,
     attacks: Sequence[Attack] = (),
@@ -45,7 +46,7 @@ def audit_posteriors(
     brought, matching = target, None
     if match:
         target, features, matching = _matched(target, features, seed)
-    judgement = Judgement(attack="LogitDrop", limit=limit, confidence=confidence, seed=seed)
+    judgement = Judgement(attack="LogitDrop", limit=limit, claim=claim, confidence=confidence, seed=seed)
     assessment = assess(
         None,
         target,
@@ -85,7 +86,7 @@ def audit_posteriors(
         settings={
             "seed": seed,
             "match": match,
-            "verdict": {"attack": "LogitDrop", "limit": limit, "confidence": confidence},
+            "verdict": {"attack": judgement.attack, "limit": judgement.limit, "confidence": confidence},
         },
         threat_model=(
             "The attacker asks the model before and after the deletions for its posteriors at a record, and knows "

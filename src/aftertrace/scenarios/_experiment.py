@@ -29,6 +29,7 @@ from aftertrace.attacks import (
 from aftertrace.data import SPECIFICATIONS, DataSpec
 from aftertrace.errors import ExperimentError
 from aftertrace.procedures import Retrain
+from aftertrace.results import Claim
 from aftertrace.scenarios._toml import table_of
 from aftertrace.trainers import Model, Seeding
 
@@ -141,14 +142,20 @@ class AttackSettings:
 @dataclass(frozen=True, kw_only=True)
 class VerdictSettings:
     """`attack` gives the verdict, fixed in advance (the default won on shadow data: docs/attacks.md); `limit`: the
-    largest AUC accepted; `confidence` of intervals; `slices`: columns of the data whose groups are judged apart
-    (categories, or thirds of a number).
+    largest AUC accepted; `claim`: of differential privacy, whose ceiling is then the limit; `confidence` of intervals;
+    `slices`: columns of the data whose groups are judged apart (categories, or thirds of a number).
     """
 
     attack: str = "Superset"
     limit: float | None = None
+    claim: Claim | None = None
     confidence: float = 0.95
     slices: tuple[str, ...] = ()
+
+    @property
+    def largest_auc(self) -> float | None:
+        """The limit, given or claimed."""
+        return self.limit if self.claim is None else self.claim.largest_auc
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -311,11 +318,17 @@ def _unknown_keys(kind: Any, value: Any, place: str, problems: list[str]) -> Non
     known = [each.name for each in fields(kind)]
     for key, item in value.items():
         if key in known:
-            _unknown_keys(hints[key], item, f"{place}.{key}", problems)
+            _unknown_keys(_without_none(hints[key]), item, f"{place}.{key}", problems)
         else:
             problems.append(
                 f"{place}.{key}: unknown key{nearest(str(key), known)}; known are {', '.join(known) or 'none'}"
             )
+
+
+def _without_none(kind: Any) -> Any:
+    """What an optional setting is when it is there."""
+    rest = [each for each in typing.get_args(kind) if each is not type(None)]
+    return rest[0] if type(None) in typing.get_args(kind) and len(rest) == 1 else kind
 
 
 def _range_problems(experiment: Experiment) -> typing.Iterator[str]:
@@ -342,7 +355,9 @@ def _range_problems(experiment: Experiment) -> typing.Iterator[str]:
         yield from _per_record_problems(scenario)
     if verdict.limit is not None and not 0.5 < verdict.limit < 1:
         yield f"verdict.limit: must be an AUC between 0.5 and 1, got {verdict.limit}"
-    if verdict.limit is not None and scenario.pools == "fixed":
+    if verdict.limit is not None and verdict.claim is not None:
+        yield "verdict.claim: is a limit by itself; leave verdict.limit out, or the claim"
+    if verdict.largest_auc is not None and scenario.pools == "fixed":
         yield (
             "verdict.limit: fixed pools are for reproduction and decide nothing (leak-free audits look significant); "
             'set scenario.pools = "redrawn", or leave the limit out'

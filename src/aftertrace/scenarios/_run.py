@@ -128,6 +128,7 @@ def run_experiment(
     judgement = Judgement(
         attack=verdict.attack,
         limit=verdict.limit,
+        claim=verdict.claim,
         confidence=verdict.confidence,
         seed=experiment.seed,
         sequence=sequence,

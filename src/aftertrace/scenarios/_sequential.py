@@ -43,7 +43,7 @@ def decide(
 
     Raises `ExperimentError` without a limit.
     """
-    limit, block = experiment.verdict.limit, experiment.scenario.target.originals
+    limit, block = experiment.verdict.largest_auc, experiment.scenario.target.originals
     if limit is None:
         raise ExperimentError(["verdict.limit: going on until decided needs a limit, such as 0.6, got none"])
     scorer, values, trained = None, np.empty(0), 0

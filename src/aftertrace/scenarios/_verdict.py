@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aftertrace.errors import InputError
-from aftertrace.results import AttackResult, ControlResult, Outcome, SequentialResult, Verdict
+from aftertrace.results import AttackResult, Claim, ControlResult, Outcome, SequentialResult, Verdict
 from aftertrace.statistics import PLANTED_AUC, Interval
 
 PLANTED = "planted"
@@ -19,6 +19,7 @@ MOST_MORE = 10_000
 class Judgement:
     """How to judge, whatever the attacks: the attack of the verdict, its limit, confidence, seed.
 
+    `claim`: of differential privacy, in the place of a limit.
     `sequence`: what was seen on the way, where originals were added until it was decided.
     """
 
@@ -26,9 +27,14 @@ class Judgement:
     limit: float | None
     confidence: float
     seed: int
+    claim: Claim | None = None
     sequence: SequentialResult | None = None
 
     def __post_init__(self) -> None:
+        if self.claim is not None:
+            if self.limit is not None:
+                raise InputError("Give a limit or a claim, which is a limit too; got both.")
+            object.__setattr__(self, "limit", self.claim.largest_auc)
         if self.limit is not None and not 0.5 < self.limit < 1:
             raise InputError(f"`limit` must be an AUC between 0.5 and 1, such as 0.6, got {self.limit}.")
 
@@ -78,7 +84,26 @@ def judge(
         if outcome is Outcome.INCONCLUSIVE and limit is not None:
             more = more_originals(limit)
         sentence = _sentence(outcome, auc, limit, more, learned=found.shadow != "none") + classical
-    return Verdict(outcome=outcome, sentence=sentence, attack=judgement.attack, limit=limit, more_originals=more)
+    if judgement.claim is not None:
+        sentence += _of_claim(judgement.claim, outcome)
+    return Verdict(
+        outcome=outcome,
+        sentence=sentence,
+        attack=judgement.attack,
+        limit=limit,
+        more_originals=more,
+        claim=judgement.claim,
+    )
+
+
+def _of_claim(claim: Claim, outcome: Outcome) -> str:
+    """What an outcome, with a claim's ceiling as the limit, says of the claim."""
+    match outcome:
+        case Outcome.LEAKS:
+            return f" That refutes the claim of {claim}, or the account of it."
+        case Outcome.INVALID:
+            return ""
+    return f" The claim of {claim} allows that; an audit can refute a claim, and never prove it."
 
 
 def outcome_of(low: float, high: float, limit: float | None) -> Outcome:
