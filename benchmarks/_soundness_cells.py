@@ -415,7 +415,7 @@ TRIALS = {  # as many as the median needs to reach half of epsilon, rounded up t
         4.0: (200, 200, 500, 500, 500),
     },
     "Gaussian, delta .01": {
-        0.25: (5000, 50_000, 50_000, 50_000, None),
+        0.25: (10_000, 50_000, 50_000, 50_000, None),
         1.0: (2000, 5000, 5000, 10_000, None),
         4.0: (1000, 2000, 2000, 5000, None),
     },
