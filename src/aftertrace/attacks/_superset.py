@@ -16,6 +16,7 @@ from aftertrace.trainers import LogisticTrainer, Models, TrainingData
 Array = NDArray[np.float64]
 _LOG_LEAST = float(np.log(1e-12))
 _MOST_CATEGORIES = 255  # of scikit-learn's boosting; more classes enter as numbers
+_MANY = 500  # deleted shadow queries that support larger trees
 _PRIOR = 0.25  # log-odds per standard deviation of the score without training
 
 
@@ -29,10 +30,11 @@ class Superset:
 
         (b + l) / 2 + z / 4
 
-    b: gradient boosting; l: logistic regression on normal scores, steadier where a leak is weak; z: the normal score of
-    the logit drop, which holds where shadow queries are too few to learn from. Deleted and unseen shadow queries weigh
-    the same in total. Normal scores are of ranks among the shadow queries (z: among its unseen ones). `classical`: the
-    same on the original's features alone, the opponent; z is that of its logit.
+    b: gradient boosting, 60 trees of 4 leaves, or 200 of 8 where there are 500 deleted shadow queries; l: logistic
+    regression on normal scores, steadier where a leak is weak; z: the normal score of the logit drop, which holds where
+    shadow queries are too few to learn from. Deleted and unseen shadow queries weigh the same in total. Normal scores
+    are of ranks among the shadow queries (z: among its unseen ones). `classical`: the same on the original's features
+    alone, the opponent; z is that of its logit.
 
     The form was chosen on the shadow sides of the cells of `benchmarks/power.py`, by AUC, against either part alone,
     forests and polynomials (docs/attacks.md).
@@ -76,9 +78,9 @@ class Superset:
         features = superset_features(table, classical=self.classical)
         weight = (len(table) / (2 * count))[is_deleted.astype(np.int64)]
         boosting = HistGradientBoostingClassifier(
-            max_iter=60,
+            max_iter=200 if count[1] >= _MANY else 60,
             learning_rate=0.05,
-            max_leaf_nodes=4,
+            max_leaf_nodes=8 if count[1] >= _MANY else 4,
             min_samples_leaf=30,
             l2_regularization=1.0,
             max_features=0.5,
