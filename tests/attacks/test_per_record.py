@@ -341,3 +341,29 @@ def test_ten_thousand_records_and_64_shadow_models_take_no_time():
     start = time.perf_counter()
     JointLikelihoodRatio().fit(shadow, rng=rng).score(target)
     assert time.perf_counter() - start < 3  # measured: 0.4 s
+
+
+def atom_side(rng, stay, difficulty, *, originals):
+    """Answers that often stay exactly the same, as a tree's do: by record, and far more often where it is unseen."""
+    records = len(difficulty)
+    record, original = np.tile(np.arange(records), originals), np.repeat(np.arange(originals), records)
+    role = rng.choice(np.array([Role.DELETED, Role.UNSEEN], dtype=np.int8), record.size)
+    moves = rng.random(record.size) >= np.where(role == Role.UNSEEN, stay[record], 0.05)
+    drop = np.where(moves, rng.normal(size=record.size) + 0.5 * (role == Role.DELETED), 0.0)
+    first = difficulty[record] + rng.normal(size=record.size)
+    table = table_of(np.stack([first, first - drop], axis=1), role=role, record=record, original=original)
+    log_ratio = np.log(np.where(moves, 0.95 / (1 - stay[record]), 0.05 / stay[record])) + moves * (drop / 2 - 1 / 8)
+    return table, log_ratio
+
+
+def test_answers_that_stay_the_same_are_described_apart():
+    rng = np.random.default_rng(0)
+    stay, difficulty = rng.uniform(0.2, 0.9, 200), 3 * rng.normal(size=200)
+    (shadow, _), (target, best) = (atom_side(rng, stay, difficulty, originals=m) for m in (128, 40))
+    scorer = JointLikelihoodRatio(linear=True).fit(shadow, rng=rng)
+    reached = auc(scorer.score(target), target)
+    assert reached == pytest.approx(auc(best, target), abs=0.015)
+    assert auc(replace(scorer, staying=None).score(target), target) < reached - 0.02
+    moving = atom_side(rng, np.full(200, 1e-9), difficulty, originals=20)[0]
+    moving = moving.select(moving.phi[:, 0] != moving.phi[:, 1])
+    assert JointLikelihoodRatio().fit(moving, rng=rng).staying is None
