@@ -18,11 +18,11 @@ from aftertrace.attacks import (
 )
 from aftertrace.engine import InProcess
 from aftertrace.errors import InputError, PosteriorsError, StoreError, UnsupportedError
-from aftertrace.posteriors import Role
+from aftertrace.posteriors import Posteriors, Role
 from aftertrace.results import Outcome
 from aftertrace.scenarios import Judgement, assess, audit_posteriors, judge
 from aftertrace.scenarios._controls import controls
-from aftertrace.statistics import exchanged_roles
+from aftertrace.statistics import auc_interval, exchanged_roles
 
 PLAIN = (LogitDrop(), EucDist(), OriginalLogit())
 
@@ -229,3 +229,45 @@ def test_attacks_need_different_names():
 def test_both_roles_are_needed():
     with pytest.raises(PosteriorsError, match="got 2 deleted and 0 unseen"):
         at.audit([[0.5, 0.5]] * 2, [[0.5, 0.5]] * 2, label=[0, 1], role=["deleted"] * 2)
+
+
+def shared_records(seed, *, originals=8, records=15, effect=1.0):
+    """Leak-free: the same deleted and unseen records at every original, each with an effect of its own on the drop."""
+    rng = np.random.default_rng(seed)
+    own = np.tile(effect * rng.normal(size=2 * records), originals)
+    first = rng.normal(size=own.size)
+    last = first - own - rng.normal(size=own.size)
+    p = [np.stack([1 / (1 + np.exp(-each)), 1 / (1 + np.exp(each))], axis=1) for each in (first, last)]
+    is_deleted = np.tile(np.arange(2 * records) < records, originals)
+    return Posteriors.from_pair(
+        *p,
+        label=np.zeros(own.size, dtype=int),
+        role=np.where(is_deleted, Role.DELETED, Role.UNSEEN),
+        record=np.tile(np.arange(2 * records), originals),
+        original=np.repeat(np.arange(originals), 2 * records),
+        pair=np.repeat(np.arange(originals), 2 * records),
+    )
+
+
+def test_records_that_all_originals_share_widen_the_interval():
+    """An unseen set brought once for several pairs: over originals alone, half of leak-free audits look significant."""
+    alarms = naive = 0
+    for seed in range(40):
+        table = shared_records(seed)
+        found = audit_posteriors(table, seed=seed)[0].attack("LogitDrop").auc
+        assert found.method == "originals x records"
+        alarms += not found.low <= 0.5 <= found.high
+        plain = auc_interval(logit_drop(table), table.role == Role.DELETED, table.original)
+        naive += not plain.low <= 0.5 <= plain.high
+    assert alarms <= 5  # binomial(40, .05): above in one of a hundred
+    assert naive >= 12
+    result, _ = audit_posteriors(shared_records(0))
+    assert "over originals and records" in result.notes[0]
+
+
+def test_records_in_both_roles_leave_the_originals_as_the_unit():
+    table = shared_records(1)
+    swapped = np.where(table.original % 2 == 0, table.record, 29 - table.record)
+    result, _ = audit_posteriors(replace(table, record=swapped))
+    assert result.attack("LogitDrop").auc.method == "jackknife over originals"
+    assert "take the records as given" in result.notes[0]

@@ -46,6 +46,12 @@ def finished(tmp_path_factory):
     return run_experiment(experiment(), out=tmp_path_factory.mktemp("runs") / "run")
 
 
+def test_fixed_pools_have_intervals_over_originals_and_records(tmp_path):
+    run = run_experiment(experiment(scenario__pools="fixed", scenario__target__records=40), out=tmp_path / "run")
+    assert run.result.attack("LogitDrop").auc.method == "originals x records"
+    assert "Intervals are over originals and records" in " ".join(run.result.notes)
+
+
 def test_a_run_leaves_all_its_files(finished):
     names = {path.name for path in finished.folder.iterdir()}
     assert names == {

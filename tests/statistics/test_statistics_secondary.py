@@ -9,6 +9,7 @@ from test_statistics_intervals import simulated
 from aftertrace.statistics import (
     auc,
     auc_interval,
+    auc_interval_crossed,
     auc_interval_two_way,
     bca_by_original,
     delong_clustered,
@@ -17,6 +18,7 @@ from aftertrace.statistics import (
 from aftertrace.statistics._bootstrap import _weighted_auc
 
 SECONDARY = {
+    "crossed": lambda q, generator, n_boot: auc_interval_crossed(*q, np.arange(len(q[0]))),
     "delong": lambda q, generator, n_boot: delong_clustered(*q),
     "percentile": lambda q, generator, n_boot: percentile_by_original(*q, rng=generator, n_boot=n_boot),
     "bca": lambda q, generator, n_boot: bca_by_original(*q, rng=generator, n_boot=n_boot),
@@ -95,6 +97,27 @@ def test_two_way_covers_fixed_pools_where_the_jackknife_does_not():
             covered[place] += i.low <= truth <= i.high
     assert covered[0] >= 190
     assert covered[1] <= 160
+
+
+@pytest.mark.parametrize(("m", "R", "record"), [(10, 20, 1.0), (20, 40, 0.0), (8, 15, 0.3)])
+def test_the_crossed_interval_is_the_two_way_bootstrap_without_resampling(m, R, record):
+    generator, ratio = rng(21), []
+    for _ in range(12):
+        queries, _ = crossed(generator, m=m, R=R, target=0.7, record=record)
+        slow, fast = auc_interval_two_way(*queries, rng=generator, n_boot=1000), auc_interval_crossed(*queries)
+        assert (fast.estimate, fast.n) == (pytest.approx(slow.estimate, abs=1e-12), slow.n)
+        ratio.append((logit(fast.high) - logit(fast.low)) / (logit(slow.high) - logit(slow.low)))
+    assert np.mean(ratio) == pytest.approx(1, abs=0.06)
+
+
+@pytest.mark.parametrize(("target", "record"), [(0.5, 1.0), (0.5, 0.0), (0.85, 1.0)])
+def test_the_crossed_interval_covers_fixed_pools(target, record):
+    generator, covered = rng(22), 0
+    for _ in range(400):
+        queries, truth = crossed(generator, m=10, R=20, target=target, record=record)
+        interval = auc_interval_crossed(*queries)
+        covered += interval.low <= truth <= interval.high
+    assert covered >= 0.94 * 400 - 7
 
 
 def test_two_way_raises_no_alarm_and_finds_a_leak():

@@ -113,6 +113,7 @@ def assess(
             sample.rows,
             groups or {},
             confidence=judgement.confidence,
+            crossed=judgement.crossed,
             rng=rng_for(judgement.seed, Stream.SIGN_FLIP, "slices"),
         ),
         discoveries=discoveries(
@@ -125,7 +126,7 @@ def _more_originals(score: Array, target: Posteriors, sample: "_Sample", limit: 
     """About how many originals more than there are put the limit outside the interval; None if nothing tells."""
     rows, m = sample.rows, len(np.unique(sample.original))
     pairs = np.unique(target.pair[rows]).size
-    if not 2 <= m < pairs:
+    if not 2 <= m < pairs or sample.crossed_records is not None:
         return None
     pilot = variance_components(score[rows], sample.is_deleted, sample.original, target.pair[rows])
     if not 0 < pilot.auc < 1:
@@ -184,6 +185,7 @@ class _Sample:
     shadow_deleted: NDArray[np.intp]
     shadow_unseen: NDArray[np.intp]
     shadow_held_out: NDArray[np.intp]
+    crossed_records: NDArray[np.int64] | None  # of those rows, where roles are tied to records
     judgement: Judgement
 
     @classmethod
@@ -210,12 +212,13 @@ class _Sample:
             shadow_deleted=shadow_deleted,
             shadow_unseen=shadow_unseen,
             shadow_held_out=shadow_held_out,
+            crossed_records=target.record[rows] if judgement.crossed else None,
             judgement=judgement,
         )
 
     def interval(self, score: Array) -> Interval:
         own = score[self.rows]
-        return interval_of(own, self.is_deleted, self.original, self.judgement.confidence)
+        return interval_of(own, self.is_deleted, self.original, self.judgement.confidence, crossed=self.crossed_records)
 
 
 def _judge(

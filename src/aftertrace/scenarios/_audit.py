@@ -46,7 +46,9 @@ def audit_posteriors(
     brought, matching = target, None
     if match:
         target, features, matching = _matched(target, features, seed)
-    judgement = Judgement(attack="LogitDrop", limit=limit, claim=claim, confidence=confidence, seed=seed)
+    judgement = Judgement(
+        attack="LogitDrop", limit=limit, claim=claim, confidence=confidence, seed=seed, crossed=_roles_are_tied(target)
+    )
     assessment = assess(
         None,
         target,
@@ -141,12 +143,27 @@ def _matching_notes(matching: Matching | None, features: Array | None) -> tuple[
     )
 
 
+def _roles_are_tied(target: Posteriors) -> bool:
+    """Whether originals share deleted or unseen records, and none is deleted in one and unseen in another."""
+    rows = np.flatnonzero(np.isin(target.role, (Role.DELETED, Role.UNSEEN)))
+    order = rows[np.lexsort((target.original[rows], target.record[rows]))]
+    again = target.record[order[1:]] == target.record[order[:-1]]
+    shared = again & (target.original[order[1:]] != target.original[order[:-1]])
+    deleted, unseen = (target.record[target.role == role] for role in (Role.DELETED, Role.UNSEEN))
+    return bool(shared.any()) and not np.isin(deleted, unseen).any()
+
+
 def _notes(counts: Counts, target: Posteriors) -> tuple[str, ...]:
     notes = []
     if counts.originals == 1:
         notes.append(
             "One pair of models: intervals are over records and hold for this pair only; another training run "
             "may leak more or less."
+        )
+    elif _roles_are_tied(target):
+        notes.append(
+            "Several originals share records whose role is always the same: intervals are over originals and records, "
+            "and wide; tests over originals take the records as given."
         )
     elif len(np.unique(target.record)) < len(target):
         notes.append("Some records are queried at several pairs: intervals over originals take the records as given.")

@@ -13,6 +13,7 @@ from aftertrace.statistics import (
     PLANTED_AUC,
     Interval,
     auc_interval,
+    auc_interval_crossed,
     auc_interval_one_pair,
     blind_test,
     exchanged_roles,
@@ -26,11 +27,21 @@ Array = NDArray[np.float64]
 
 
 def interval_of(
-    score: Array, is_deleted: NDArray[np.bool_], original: NDArray[np.int64], confidence: float
+    score: Array,
+    is_deleted: NDArray[np.bool_],
+    original: NDArray[np.int64],
+    confidence: float,
+    *,
+    crossed: NDArray[np.int64] | None = None,
 ) -> Interval:
-    """The primary interval: over originals, or over records where there is one original."""
+    """The primary interval: over originals, or over records where there is one original.
+
+    `crossed` [Q]: the records, where roles are tied to them and several originals share them; then over both.
+    """
     if (original == original[0]).all():
         return auc_interval_one_pair(score[is_deleted], score[~is_deleted], confidence=confidence)
+    if crossed is not None:
+        return auc_interval_crossed(score, is_deleted, original, crossed, confidence=confidence)
     return auc_interval(score, is_deleted, original, confidence=confidence)
 
 
@@ -79,7 +90,8 @@ def _null(
 ) -> ControlResult:
     if not (called_deleted.any() and not called_deleted.all()):
         return _untested(name, judgement, CONTROL_CONFIDENCE, "not enough queries of that role in a pair")
-    auc = interval_of(score[rows], called_deleted, target.original[rows], CONTROL_CONFIDENCE)
+    records = target.record[rows] if judgement.crossed else None
+    auc = interval_of(score[rows], called_deleted, target.original[rows], CONTROL_CONFIDENCE, crossed=records)
     if auc.low is None or auc.high is None:
         return ControlResult(name=name, attack=judgement.attack, auc=auc, passed=None, note=auc.note)
     return ControlResult(name=name, attack=judgement.attack, auc=auc, passed=auc.low <= 0.5 <= auc.high)
@@ -118,7 +130,8 @@ def _planted(
         return _untested(PLANTED, judgement, judgement.confidence, "not enough queries of that role in a pair")
     original = target.original[rows]
     planted = planted_leak(score[rows], called_deleted, original, auc=PLANTED_AUC, rng=_rng(judgement, PLANTED))
-    auc = interval_of(planted, called_deleted, original, judgement.confidence)
+    records = target.record[rows] if judgement.crossed else None
+    auc = interval_of(planted, called_deleted, original, judgement.confidence, crossed=records)
     if auc.low is None:
         return ControlResult(name=PLANTED, attack=judgement.attack, auc=auc, passed=None, note=auc.note)
     return ControlResult(name=PLANTED, attack=judgement.attack, auc=auc, passed=auc.low > 0.5)

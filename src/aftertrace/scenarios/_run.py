@@ -129,6 +129,7 @@ def run_experiment(
         attack=verdict.attack,
         limit=verdict.limit,
         claim=verdict.claim,
+        crossed=experiment.scenario.pools == "fixed",
         confidence=verdict.confidence,
         seed=experiment.seed,
         sequence=sequence,

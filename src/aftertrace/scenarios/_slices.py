@@ -8,12 +8,11 @@ from numpy.typing import NDArray
 
 from aftertrace.posteriors import Posteriors, Role
 from aftertrace.results import Discoveries, Scores, SliceResult
+from aftertrace.scenarios._controls import interval_of
 from aftertrace.scenarios._groups import Grouping
 from aftertrace.statistics import (
     Interval,
     auc_by_original,
-    auc_interval,
-    auc_interval_one_pair,
     benjamini_hochberg,
     holm,
     mann_whitney,
@@ -38,6 +37,7 @@ def slice_results(
     groups: Groups,
     *,
     confidence: float,
+    crossed: bool = False,
     rng: np.random.Generator,
 ) -> tuple[SliceResult, ...]:
     """The attack with `score` [Q] on the evaluated `rows` of `table`, group by group, with Holm over all groups.
@@ -53,7 +53,8 @@ def slice_results(
         if not (deleted and unseen):
             continue
         own = rows[part]
-        auc, p_value, method = _tested(score[own], is_deleted[part], table.original[own], confidence, rng)
+        records = table.record[own] if crossed else None
+        auc, p_value, method = _tested(score[own], is_deleted[part], table.original[own], records, confidence, rng)
         found.append(
             SliceResult(
                 by=by, group=name, deleted=deleted, unseen=unseen, auc=auc, p_value=p_value, p_holm=None, method=method
@@ -85,14 +86,18 @@ def _parts(table: Posteriors, rows: NDArray[np.intp], groups: Groups) -> Iterato
 
 
 def _tested(
-    score: Array, is_deleted: Mask, original: NDArray[np.int64], confidence: float, rng: np.random.Generator
+    score: Array,
+    is_deleted: Mask,
+    original: NDArray[np.int64],
+    crossed: NDArray[np.int64] | None,
+    confidence: float,
+    rng: np.random.Generator,
 ) -> tuple[Interval, float | None, str]:
     """AUC, p-value and what the test was."""
+    interval = interval_of(score, is_deleted, original, confidence, crossed=crossed)
     if (original == original[0]).all():
-        positive, negative = score[is_deleted], score[~is_deleted]
-        interval = auc_interval_one_pair(positive, negative, confidence=confidence)
-        return interval, mann_whitney(positive, negative), "Mann-Whitney over records, conditional on the pair"
-    interval = auc_interval(score, is_deleted, original, confidence=confidence)
+        p_value = mann_whitney(score[is_deleted], score[~is_deleted])
+        return interval, p_value, "Mann-Whitney over records, conditional on the pair"
     own = auc_by_original(score, is_deleted, original)[1]
     own = own[np.isfinite(own)]
     if len(own) < 2:

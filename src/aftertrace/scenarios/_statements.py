@@ -59,8 +59,9 @@ def run_notes(experiment: Experiment, counts: Counts, sequence: SequentialResult
         )
     if experiment.scenario.pools == "fixed":
         notes.append(
-            "Fixed pools, for reproduction only: roles are tied to records, and in leak-free audits of this design "
-            '14 to 68 % of intervals exclude one half. For a verdict use pools = "redrawn".'
+            "Fixed pools, for reproduction only: roles are tied to records. Intervals are over originals and records, "
+            "and wide; tests over originals take the records as given, and in leak-free audits of this design are "
+            'significant far too often. For a verdict use pools = "redrawn".'
         )
     if counts.unconverged:
         notes.append(

@@ -19,7 +19,9 @@ MOST_MORE = 10_000
 class Judgement:
     """How to judge, whatever the attacks: the attack of the verdict, its limit, confidence, seed.
 
-    `claim`: of differential privacy, in the place of a limit.
+    `claim`: of differential privacy, in the place of a limit. `crossed`: roles are tied to records that several
+    originals share, as in fixed pools.
+
     `sequence`: what was seen on the way, where originals were added until it was decided.
     """
 
@@ -28,6 +30,7 @@ class Judgement:
     confidence: float
     seed: int
     claim: Claim | None = None
+    crossed: bool = False
     sequence: SequentialResult | None = None
 
     def __post_init__(self) -> None:

@@ -17,6 +17,7 @@ from aftertrace.statistics._bootstrap import auc_interval_two_way, bca_by_origin
 from aftertrace.statistics._clopper_pearson import clopper_pearson
 from aftertrace.statistics._conditional import auc_interval_one_pair
 from aftertrace.statistics._controls import exchanged_roles, split_unseen
+from aftertrace.statistics._crossed import auc_interval_crossed
 from aftertrace.statistics._degradation import Degradation, degradation
 from aftertrace.statistics._deletions import Deletions, single_deletions
 from aftertrace.statistics._delong_clustered import delong_clustered
@@ -76,6 +77,7 @@ __all__ = [
     "auc_by_original",
     "auc_ceiling",
     "auc_interval",
+    "auc_interval_crossed",
     "auc_interval_one_pair",
     "auc_interval_two_way",
     "balanced_accuracy",

@@ -57,7 +57,7 @@ def auc_interval_two_way(
     R = int(record_code.max()) + 1
     units = min(data.m, *(np.unique(record_code[role]).size for role in (data.is_deleted, ~data.is_deleted)))
     none = Interval(data.auc, None, None, confidence, units, "pigeonhole bootstrap over originals x records")
-    if (edge := _without_bootstrap(none, "originals and records of each role")) is not None:
+    if (edge := without_resampling(none, "originals and records of each role")) is not None:
         return edge
 
     def weights(B: int) -> Floats:
@@ -86,7 +86,7 @@ def percentile_by_original(
     """
     data = _sample(score, is_deleted, original, n_boot=n_boot, confidence=confidence)
     none = Interval(data.auc, None, None, confidence, data.m, "percentile bootstrap over originals")
-    if (edge := _without_bootstrap(none, "originals")) is not None:
+    if (edge := without_resampling(none, "originals")) is not None:
         return edge
     return _quantiles(none, _by_original(data, rng, n_boot), ndtr(_expanded(data.m, confidence)))
 
@@ -109,7 +109,7 @@ def bca_by_original(
     """
     data = _sample(score, is_deleted, original, n_boot=n_boot, confidence=confidence)
     none = Interval(data.auc, None, None, confidence, data.m, "bca over originals")
-    if (edge := _without_bootstrap(none, "originals")) is not None:
+    if (edge := without_resampling(none, "originals")) is not None:
         return edge
     without = concordance(data.score, data.is_deleted, data.original, data.m).leave_one_out()
     if np.isnan(without).any():
@@ -152,7 +152,7 @@ def _sample(score: ArrayLike, is_deleted: ArrayLike, original: ArrayLike, *, n_b
     return _Sample(values, deleted, code, labels.size, concordance(values, deleted, code, labels.size).auc)
 
 
-def _without_bootstrap(none: Interval, units: str) -> Interval | None:
+def without_resampling(none: Interval, units: str) -> Interval | None:
     """The conventions for few units and for perfect separation."""
     if none.n < MIN_ORIGINALS:
         return replace(none, note=f"no interval: at least {MIN_ORIGINALS} {units} are needed, got {none.n}")
