@@ -261,7 +261,7 @@ def document(tables):
     yield from tables.primary()
     yield "At least 94, from 1000 audits each (Clopper-Pearson 2000):\n"
     yield from tables.conservative()
-    yield "Too narrow, and therefore secondary:\n"
+    yield "Secondary, as they cover less where originals are few or the AUC is high:\n"
     yield from tables.others()
     yield "## Mechanisms of known epsilon\n"
     sizes = ", ".join(f"{name} {spec.delta:g}" for name, spec in MECHANISMS.items() if spec.delta)

@@ -81,8 +81,9 @@ def percentile_by_original(
 ) -> Interval:
     """Percentile bootstrap of the pooled AUC over originals, expanded: secondary, for comparison with other tools.
 
-    Arguments, edge cases and errors as in `auc_interval_two_way` without records. Too narrow: measured at 95 %, it
-    covers 87 to 89 % with 10 originals, 91 to 93 % with 30. Source: B. Efron, Ann. Stat. 7 (1979).
+    Arguments, edge cases and errors as in `auc_interval_two_way` without records. Measured at 95 %, it covers
+    93 to 94 % with 10 originals, 94 to 95 % with 30, and less near an AUC of 1 (.985: 88 and 91 %). Source: B. Efron,
+    Ann. Stat. 7 (1979).
     """
     data = _sample(score, is_deleted, original, n_boot=n_boot, confidence=confidence)
     none = Interval(data.auc, None, None, confidence, data.m, "percentile bootstrap over originals")
@@ -104,8 +105,8 @@ def bca_by_original(
 
     Arguments, edge cases and errors as in `percentile_by_original`; where one original holds all queries of a role
     there is no interval. Ties with the estimate count half in the bias correction; the acceleration is from the
-    jackknife. Too narrow: measured at 95 %, it covers 89 to 90 % with 10 originals, 92 to 94 % with 30. Source: B.
-    Efron, J. Am. Stat. Assoc. 82 (1987).
+    jackknife. Measured at 95 %, it covers 94 to 95 % with 10 originals, 95 to 96 % with 30, and less near an AUC of 1
+    (.985: 90 and 93 %). Source: B. Efron, J. Am. Stat. Assoc. 82 (1987).
     """
     data = _sample(score, is_deleted, original, n_boot=n_boot, confidence=confidence)
     none = Interval(data.auc, None, None, confidence, data.m, "bca over originals")
