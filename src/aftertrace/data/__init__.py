@@ -9,20 +9,24 @@ A specification says which; `load` reads it. `N` records, `F` features, `K` clas
     [file for file in verify() if file.status == "unknown"]          # files that are not as published
 """
 
+from aftertrace.data._accidents import UsAccidents
 from aftertrace.data._adult import Adult
 from aftertrace.data._catalogue import DatasetInfo, FileStatus, verify
+from aftertrace.data._cifar import Cifar10
 from aftertrace.data._csv import Csv
 from aftertrace.data._dataset import Dataset
 from aftertrace.data._embedded import BreastCancer, Digits, Wine
 from aftertrace.data._load import SPECIFICATIONS, DataSpec, available, load
 from aftertrace.data._location import Location
 from aftertrace.data._mnist import Mnist
+from aftertrace.data._stl import Stl10
 from aftertrace.data._table import Table, read_table
 
 __all__ = [
     "SPECIFICATIONS",
     "Adult",
     "BreastCancer",
+    "Cifar10",
     "Csv",
     "DataSpec",
     "Dataset",
@@ -31,7 +35,9 @@ __all__ = [
     "FileStatus",
     "Location",
     "Mnist",
+    "Stl10",
     "Table",
+    "UsAccidents",
     "Wine",
     "available",
     "load",

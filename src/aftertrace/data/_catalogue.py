@@ -228,11 +228,20 @@ CATALOGUE = (
         ),
     ),
     DatasetInfo(
+        name="stl-10",
+        summary="colour photographs of 96 x 96 pixels, reduced to 32 x 32",
+        rows=13_000,
+        features=3072,
+        classes=10,
+        licence="none stated; research use, cite Coates, Ng and Lee 2011",
+        source="the STL-10 page of A. Coates, binary files",
+    ),
+    DatasetInfo(
         name="us-accidents",
         summary="severity of a traffic accident in the United States, March 2023",
         rows=7_728_394,
-        features=45,
-        classes=4,
+        features=29,
+        classes=2,
         licence="CC BY-NC-SA 4.0, research only",
         source="Kaggle, data set US Accidents of S. Moosavi",
         files=(

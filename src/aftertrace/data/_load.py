@@ -2,16 +2,30 @@
 
 from pathlib import Path
 
+from aftertrace.data._accidents import UsAccidents, load_accidents
 from aftertrace.data._adult import Adult, load_adult
 from aftertrace.data._catalogue import CATALOGUE, DatasetInfo
+from aftertrace.data._cifar import Cifar10, load_cifar10
 from aftertrace.data._csv import Csv, load_csv
 from aftertrace.data._dataset import Dataset
 from aftertrace.data._embedded import BreastCancer, Digits, Wine, load_embedded
 from aftertrace.data._location import Location, load_location
 from aftertrace.data._mnist import Mnist, load_mnist
+from aftertrace.data._stl import Stl10, load_stl10
 
-DataSpec = Digits | BreastCancer | Wine | Adult | Location | Mnist | Csv
-SPECIFICATIONS: tuple[type[DataSpec], ...] = (Digits, BreastCancer, Wine, Adult, Location, Mnist, Csv)
+DataSpec = Digits | BreastCancer | Wine | Adult | Location | Mnist | Cifar10 | Stl10 | UsAccidents | Csv
+SPECIFICATIONS: tuple[type[DataSpec], ...] = (
+    Digits,
+    BreastCancer,
+    Wine,
+    Adult,
+    Location,
+    Mnist,
+    Cifar10,
+    Stl10,
+    UsAccidents,
+    Csv,
+)
 
 
 def load(spec: DataSpec, *, data_dir: Path | None = None) -> Dataset:
@@ -28,6 +42,12 @@ def load(spec: DataSpec, *, data_dir: Path | None = None) -> Dataset:
             return load_location(spec, data_dir)
         case Mnist():
             return load_mnist(spec, data_dir)
+        case Cifar10():
+            return load_cifar10(spec, data_dir)
+        case Stl10():
+            return load_stl10(spec, data_dir)
+        case UsAccidents():
+            return load_accidents(spec, data_dir)
         case Csv():
             return load_csv(spec)
         case _:
