@@ -83,6 +83,8 @@ def test_absent_files_and_no_records_are_refused(tmp_path):
         load(Mnist(), data_dir=tmp_path)
     with pytest.raises(DataError, match="`records` must be at least 1, got 0"):
         Mnist(records=0)
+    with pytest.raises(DataError, match="`part` must be 'train' or 'test', got 'valid'"):
+        Mnist(part="valid")
 
 
 @REAL

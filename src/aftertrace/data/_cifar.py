@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from aftertrace.data._catalogue import known
 from aftertrace.data._dataset import Dataset
 from aftertrace.data._find import find, places
+from aftertrace.data._parts import check_part
 from aftertrace.errors import DataError
 
 SIDE = 32
@@ -45,8 +46,7 @@ class Cifar10:
     records: int | None = None
 
     def __post_init__(self) -> None:
-        if self.records is not None and self.records < 1:
-            raise DataError(f"`records` must be at least 1, got {self.records}.")
+        check_part(self.part, self.records)
 
 
 def load_cifar10(spec: Cifar10, data_dir: Path | None) -> Dataset:

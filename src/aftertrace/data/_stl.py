@@ -11,6 +11,7 @@ from aftertrace.data._catalogue import known
 from aftertrace.data._cifar import COLOURS, SIDE, pixel_columns
 from aftertrace.data._dataset import Dataset
 from aftertrace.data._find import find, places
+from aftertrace.data._parts import check_part
 from aftertrace.errors import DataError
 
 CLASSES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
@@ -38,8 +39,7 @@ class Stl10:
     records: int | None = None
 
     def __post_init__(self) -> None:
-        if self.records is not None and self.records < 1:
-            raise DataError(f"`records` must be at least 1, got {self.records}.")
+        check_part(self.part, self.records)
 
 
 def load_stl10(spec: Stl10, data_dir: Path | None) -> Dataset:
