@@ -18,7 +18,7 @@ LAYERS = [
     {"results"},
     {"engine", "store"},
     {"attacks", "procedures"},
-    {"trainers"},
+    {"trainers", "defenses"},
     {"data", "posteriors", "statistics"},
     {"_arrow", "_hashing"},
     {"errors", "_random", "_spelling"},

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,4 +141,32 @@ class Bounded(Protocol):
 
     def working_bytes(self, size: Size) -> int:
         """About the most that a call of `fit` and its models hold, beside its arguments."""
+        ...
+
+
+Adjacency = Literal["add_remove", "substitution"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guarantee:
+    """(`epsilon`, `delta`)-differential privacy of a single model.
+
+    `adjacency`: for a record that is added or removed, or for one substituted by another. `account`: how epsilon was
+    computed, in a few words.
+    """
+
+    epsilon: float
+    delta: float
+    adjacency: Adjacency
+    account: str
+
+
+@runtime_checkable
+class Private(Protocol):
+    """A trainer of differentially private models. It draws fresh noise for every model and supports no other seeding:
+    noise that versions share cancels in their difference.
+    """
+
+    def guarantee(self, size: Size) -> Guarantee:
+        """What holds for each model alone, trained on `size.records` records."""
         ...
