@@ -17,9 +17,10 @@ def lines(what: str) -> Iterator[str]:
             yield "tree      decision tree of 10 leaves"
             yield "forest    random forest of 500 trees, 30 records per leaf"
             yield "mlp       one hidden layer of 100; paper: unscaled, rate .01; working: scaled, rate .001, 30 epochs"
-            yield "package.module:Class  any other scikit-learn classifier"
-            yield "cnn       the paper's SimpleCNN on images; paper: rate .05; working: rate .001, 50 epochs"
-            assert len(NAMES) == 5
+            yield "cnn       the paper's SimpleCNN on images; paper: rate .05, 50 epochs; working: rate .001, 20 epochs"
+            yield "resnet50, densenet121   on images; paper: rate .05, 50 epochs; working: rate .001, 10 epochs"
+            yield "package.module:Class    any other scikit-learn classifier, or any torch.nn.Module"
+            assert len(NAMES) == 7
         case "procedures":
             yield "retrain   a new model on the records that remain; seed = fresh, same or coupled"
         case "examples":

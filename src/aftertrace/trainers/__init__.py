@@ -11,6 +11,8 @@ Original, retrained, sharded and shadow models differ only in `keep`.
 from aftertrace.trainers._compile import compile_all, is_compiled
 from aftertrace.trainers._conformance import TRAINER_CHECKS, check_trainer
 from aftertrace.trainers._forest import ForestModels, ForestTrainer, TreeTrainer
+from aftertrace.trainers._image_networks import DenseNet121, ResNet50
+from aftertrace.trainers._imported_network import ImportedNetwork
 from aftertrace.trainers._logistic import LogisticModels, LogisticTrainer
 from aftertrace.trainers._network import CNN, MLP, EarlyStopping, Network, NetworkModels, NetworkTrainer
 from aftertrace.trainers._presets import NAMES, Model, Preset
@@ -43,10 +45,12 @@ __all__ = [
     "Base",
     "Bounded",
     "Certified",
+    "DenseNet121",
     "EarlyStopping",
     "ForestModels",
     "ForestTrainer",
     "Guarantee",
+    "ImportedNetwork",
     "LogisticModels",
     "LogisticTrainer",
     "Model",
@@ -57,6 +61,7 @@ __all__ = [
     "Preset",
     "Private",
     "Promise",
+    "ResNet50",
     "Saveable",
     "Seeding",
     "Shortened",

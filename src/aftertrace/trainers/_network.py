@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from aftertrace.errors import TrainingError, UnsupportedError
 from aftertrace.trainers._device import check_device
+from aftertrace.trainers._image_networks import check_columns
 from aftertrace.trainers._network_rows import Row, rows_of
 from aftertrace.trainers._protocol import Base, Promise, Seeding, Size, TrainingData
 
@@ -86,14 +87,11 @@ class CNN:
             raise ValueError(f"`shape` must be (channels, height, width) of at least (1, 6, 6), got {self.shape}.")
 
     def build(self, n_features: int, n_classes: int) -> "torch.nn.Module":
-        """[Q, C·H·W] -> [Q, K]. Raises `ValueError` where F is not C·H·W."""
+        """[Q, C·H·W] -> [Q, K]. Raises `InputError` where F is not C·H·W."""
         from torch import nn
 
+        check_columns(self.shape, n_features)
         channels, height, width = self.shape
-        if n_features != channels * height * width:
-            raise ValueError(
-                f"Images of shape {self.shape} have {channels * height * width} columns, got {n_features}."
-            )
         pooled = 64 * ((height - 4) // 2) * ((width - 4) // 2)
         return nn.Sequential(
             nn.Unflatten(1, self.shape),
@@ -137,7 +135,8 @@ class EarlyStopping:
 class NetworkTrainer:
     """Trains `network` from new weights for every row, with mini-batches and the mean cross-entropy as loss.
 
-    `epochs` passes over the kept records, in a new order each; the last, smaller batch is kept. With `scaled`,
+    `epochs` passes over the kept records, in a new order each; the last, smaller batch is kept, but where the network
+    normalises batches, a last batch of one record, which has no variance, joins the one before. With `scaled`,
     columns are standardised on each model's own kept records. Weights of records are honoured: the loss of a batch
     is sum(w·l) / sum(w), and 0 where its weights sum to 0. Initial weights, order of batches and dropout masks come
     from the row's stream only, so a model does not depend on the rows beside it; `stack` rows at a time are trained
@@ -349,7 +348,9 @@ def _n_weights(network: Network, n_features: int, n_classes: int) -> int:
         case CNN():
             flat = n_features // network.shape[0] * 16  # 64 channels of a quarter of the pixels
             return 32 * 9 * (network.shape[0] + 64) + 128 * (flat + n_classes)
-    return sum(value.numel() for value in network.build(n_features, n_classes).state_dict().values())
+    from aftertrace.trainers._network_loop import build
+
+    return sum(value.numel() for value in build(network, n_features, n_classes, seed=0).state_dict().values())
 
 
 def _n_activations(network: Network, n_features: int) -> int:

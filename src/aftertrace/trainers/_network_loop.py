@@ -117,15 +117,29 @@ def _fit_row(trainer: "NetworkTrainer", data: TrainingData, row: Row, device: st
     train, validation = (Batch.of(trainer, data, row, records, device) for records in (row.train, row.validation))
     optimizer = optimizer_of(trainer, list(module.parameters()), fused=tuned)
     stopping = Stopping(trainer.early_stopping) if trainer.early_stopping else None
+    sizes = batch_sizes(module, len(row.train), trainer.batch_size)
     with _global_generator(row.seed(DROPOUT)):  # for modules that draw masks of their own
         for _, order in zip(range(trainer.epochs), row.orders(), strict=False):
             module.train()
-            for positions in torch.split(torch.from_numpy(order).to(device), trainer.batch_size):
+            for positions in torch.split(torch.from_numpy(order).to(device), sizes):
                 _step(trainer, module, optimizer, train.part(positions))
             if stopping and stopping.ends(_validate(trainer, module, validation), lambda: state_of(module)):
                 break
     state = (stopping and stopping.best) or state_of(module)
     return back(state) if back else state
+
+
+def batch_sizes(module: nn.Module, n: int, size: int) -> list[int]:
+    """Of the batches of an epoch of `n` records: `size` each and the rest.
+
+    Batch normalisation has no variance in a single record, and one deletion more or less would decide whether there is
+    such a rest: it joins the batch before.
+    """
+    sizes = [size] * (n // size) + [n % size] * (n % size > 0)
+    normalises = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in module.modules())
+    if normalises and len(sizes) > 1 and sizes[-1] == 1 < size:
+        sizes[-2:] = [size + 1]
+    return sizes
 
 
 def _step(trainer: "NetworkTrainer", module: nn.Module, optimizer: torch.optim.Optimizer, batch: "Batch") -> None:

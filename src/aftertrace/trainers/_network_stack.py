@@ -16,6 +16,7 @@ from torch.nn import functional
 from aftertrace.trainers._network_loop import (
     Batch,
     MaskedDropout,
+    batch_sizes,
     build,
     draw_mask,
     dtype_of,
@@ -75,10 +76,11 @@ class _Stack:
         stopping = [Stopping(trainer.early_stopping) for _ in self.rows] if trainer.early_stopping else []
         final: list[State | None] = [None] * len(self.rows)
         orders = [row.orders() for row in self.rows]
+        sizes = batch_sizes(self.skeleton, self.batches.x.shape[1], trainer.batch_size)
         for _ in range(trainer.epochs):
             self.skeleton.train()
             order = torch.from_numpy(np.stack([next(each) for each in orders])).to(self.batches.x.device)
-            for positions in torch.split(order, trainer.batch_size, dim=1):
+            for positions in torch.split(order, sizes, dim=1):
                 self._step(optimizer, positions)
             if stopping and self._all_stopped(stopping, final):
                 break

@@ -1,15 +1,17 @@
 """The models that an experiment names, with the paper's parameters or with ones that work."""
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any, Literal
 
 from aftertrace._spelling import nearest
-from aftertrace.errors import ExperimentError
+from aftertrace.errors import ExperimentError, InputError
 from aftertrace.trainers._forest import ForestTrainer, TreeTrainer
+from aftertrace.trainers._image_networks import DenseNet121, ResNet50
+from aftertrace.trainers._imported_network import CLASSES, FEATURES, ImportedNetwork, asked, find_class, is_module
 from aftertrace.trainers._logistic import LogisticTrainer
-from aftertrace.trainers._network import CNN, MLP, EarlyStopping, NetworkTrainer
+from aftertrace.trainers._network import CNN, MLP, EarlyStopping, Network, NetworkTrainer
 from aftertrace.trainers._protocol import Trainer
 from aftertrace.trainers._sklearn import SklearnTrainer
 
@@ -43,23 +45,23 @@ def _forest(parameters: Mapping[str, Any], coupled: bool) -> Trainer:
     return ForestTrainer(coupled=coupled, **parameters)
 
 
-def _mlp(parameters: Mapping[str, Any], coupled: bool) -> Trainer:
-    return _network(MLP, parameters)
+def _network(kind: type[MLP | CNN | ResNet50 | DenseNet121], parameters: Mapping[str, Any], coupled: bool) -> Trainer:
+    training = {name: value for name, value in parameters.items() if name in _TRAINING}
+    return _trained(kind(**{name: value for name, value in parameters.items() if name not in training}), training)
 
 
-def _cnn(parameters: Mapping[str, Any], coupled: bool) -> Trainer:
-    return _network(CNN, parameters)
-
-
-def _network(kind: type[MLP] | type[CNN], parameters: Mapping[str, Any]) -> NetworkTrainer:
-    shape = {name: value for name, value in parameters.items() if name in _names(kind)}
-    rest = {name: value for name, value in parameters.items() if name not in shape}
+def _trained(network: Network, training: Mapping[str, Any]) -> NetworkTrainer:
+    rest = dict(training)
     match rest.get("early_stopping"):
         case Mapping() as settings:
             rest["early_stopping"] = EarlyStopping(**settings)
         case bool(wanted):
             rest["early_stopping"] = EarlyStopping() if wanted else None
-    return NetworkTrainer(network=kind(**shape), **rest)
+    return NetworkTrainer(network=network, **rest)
+
+
+_TRAINING = _names(NetworkTrainer, without=("network",))
+"""What belongs to the training of a network; all else is the network's."""
 
 
 _LOGISTIC = _Named(
@@ -80,8 +82,8 @@ _FOREST = _Named(
     "sklearn.ensemble:RandomForestClassifier",
 )
 _MLP = _Named(
-    _mlp,
-    _names(MLP, NetworkTrainer, without=("network",)),
+    partial(_network, MLP),
+    (*_names(MLP), *_TRAINING),
     {"epochs": 30, "batch_size": 200},
     {
         "epochs": 200,
@@ -93,28 +95,55 @@ _MLP = _Named(
     "sklearn.neural_network:MLPClassifier",
 )
 _CNN = _Named(
-    _cnn,
-    _names(CNN, NetworkTrainer, without=("network",)),
-    {"scaled": False},
+    partial(_network, CNN),
+    (*_names(CNN), *_TRAINING),
+    {"scaled": False, "epochs": 20},
     {"scaled": False, "learning_rate": 0.05},
     "aftertrace.trainers.NetworkTrainer in Python",
 )
-_NAMED: Mapping[str, _Named] = {"logistic": _LOGISTIC, "tree": _TREE, "forest": _FOREST, "mlp": _MLP, "cnn": _CNN}
+_RESNET50 = _Named(
+    partial(_network, ResNet50),
+    (*_names(ResNet50), *_TRAINING),
+    {"scaled": False, "epochs": 10},
+    {"scaled": False, "learning_rate": 0.05},
+    "aftertrace.trainers.NetworkTrainer in Python",
+)
+_DENSENET121 = _Named(
+    partial(_network, DenseNet121),
+    (*_names(DenseNet121), *_TRAINING),
+    {"scaled": False, "epochs": 10},
+    {"scaled": False, "learning_rate": 0.05},
+    "aftertrace.trainers.NetworkTrainer in Python",
+)
+_NAMED: Mapping[str, _Named] = {
+    "logistic": _LOGISTIC,
+    "tree": _TREE,
+    "forest": _FOREST,
+    "mlp": _MLP,
+    "cnn": _CNN,
+    "resnet50": _RESNET50,
+    "densenet121": _DENSENET121,
+}
 NAMES = tuple(_NAMED)
 """Names of the models with presets."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A model by name: logistic, tree (10 leaves), forest (500 trees, 30 records per leaf), mlp, cnn, or
-    `package.module:Class` for any scikit-learn classifier.
+    """A model by name: logistic, tree (10 leaves), forest (500 trees, 30 records per leaf), mlp, cnn, resnet50,
+    densenet121, or `package.module:Class` for any scikit-learn classifier and any `torch.nn.Module`.
 
     `preset`: "paper", the released code of arXiv 2005.02205 (logistic one against rest for more than two
-    classes; an unscaled MLP at learning rate .01 with early stopping; SimpleCNN at .05), or "working" (multinomial
-    logistic regression; a scaled MLP at .001 for 30 epochs; SimpleCNN at .001); tree and forest are the same in
-    both. `scaled`: standardise columns on each model's training records, or as the preset does; trees do not
-    notice. `params`: parameters of `LogisticTrainer`, `TreeTrainer`, `ForestTrainer`, or of `NetworkTrainer` with
-    its `MLP` or `CNN`; of another classifier, its own.
+    classes; an unscaled MLP at learning rate .01 with early stopping; images at .05), or "working" (multinomial
+    logistic regression; a scaled MLP at .001 for 30 epochs; at the same rate 20 epochs of SimpleCNN and 10 of
+    ResNet-50 and DenseNet-121); tree and forest are the same in both, and so is all that is imported.
+    `scaled`: standardise columns on each model's training records, or as the preset does; trees do not notice.
+    `params`: parameters of `LogisticTrainer`, `TreeTrainer`, `ForestTrainer`, or of `NetworkTrainer` with its `MLP`,
+    `CNN`, `ResNet50` or `DenseNet121`; of another classifier, its own.
+
+    An imported network is made as `ImportedNetwork` says, and trained by `NetworkTrainer` with its defaults, scaled
+    unless `scaled` is false. Its `params` whose names are fields of `NetworkTrainer` belong to the training, `shape`
+    says that records are images, and all others go to the class; a name that both have is refused.
 
     Deviations of "paper": seeds come from the run's streams instead of `random_state=0`; the scaler is fitted on
     training records instead of on the queries; logistic regression is solved to the optimum, where scikit-learn
@@ -133,7 +162,7 @@ class Model:
         Raises `ExperimentError` for unknown names and parameters.
         """
         if self.name not in _NAMED:
-            return self._adapted()
+            return self._imported()
         named = _NAMED[self.name]
         self._check(named.parameters, f"; for more of them, name the model {named.elsewhere!r}")
         parameters = {**(named.paper if self.preset == "paper" else named.working), **self.params}
@@ -144,19 +173,52 @@ class Model:
         except (TypeError, ValueError) as error:
             raise ExperimentError([f"model.params: {error}"]) from error
 
-    def _adapted(self) -> SklearnTrainer:
-        """Any classifier by its import path, through scikit-learn's interface."""
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-
+    def _imported(self) -> Trainer:
+        """Any network or classifier by its import path."""
         if ":" not in self.name:
             raise ExperimentError(
                 [
                     f"model.name: unknown model {self.name!r}{nearest(self.name, NAMES)}; known are "
-                    f"{', '.join(NAMES)}, or package.module:Class for another scikit-learn classifier"
+                    f"{', '.join(NAMES)}, or package.module:Class for another scikit-learn classifier or torch network"
                 ]
             )
-        classifier = _load(self.name)
+        try:
+            found = find_class(self.name)
+        except InputError as error:
+            raise ExperimentError([str(error)]) from error
+        return self._module(asked(found)) if is_module(found) else self._adapted(found)
+
+    def _module(self, asked: Mapping[str, bool]) -> NetworkTrainer:
+        """A network whose class has parameters `asked`, and needs those that are true."""
+        training = (*_TRAINING, "shape")
+        both = [name for name in self.params if name in training and name in asked]
+        if both:
+            raise ExperimentError(
+                [
+                    f"model.params: {name!r} is a parameter of the training and of {self.name}; rename that of the "
+                    f"class, or leave it at its default"
+                    for name in both
+                ]
+            )
+        self._check([*asked, *training], "")
+        missing = [name for name, needed in asked.items() if needed and name not in (*self.params, *FEATURES, *CLASSES)]
+        if missing:
+            raise ExperimentError([f"model.params: {self.name} needs {name!r}, got none" for name in missing])
+        settings = {name: value for name, value in self.params.items() if name in _TRAINING}
+        if self.scaled is not None:
+            settings["scaled"] = self.scaled
+        own = {name: value for name, value in self.params.items() if name not in training}
+        try:
+            return _trained(ImportedNetwork(self.name, own, self.params.get("shape")), settings)
+        except (TypeError, ValueError) as error:
+            raise ExperimentError([f"model.params: {error}"]) from error
+
+    def _adapted(self, found: type) -> SklearnTrainer:
+        """A classifier through scikit-learn's interface."""
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        classifier = _classifier(found, self.name)
         self._check(sorted(classifier.get_params()), "")
         classifier.set_params(**self.params)
         return SklearnTrainer(make_pipeline(StandardScaler(), classifier) if self.scaled else classifier)
@@ -172,17 +234,14 @@ class Model:
             raise ExperimentError(problems)
 
 
-def _load(path: str) -> Any:
-    """A new classifier of the class `package.module:Class`."""
-    module, _, name = path.partition(":")
+def _classifier(found: type, path: str) -> Any:
+    """A new classifier of a class."""
     from sklearn.base import BaseEstimator, ClassifierMixin
 
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ExperimentError([f"model.name: there is no class {name!r} in module {module!r} ({error})"]) from error
-    if not (isinstance(found, type) and issubclass(found, ClassifierMixin) and issubclass(found, BaseEstimator)):
-        raise ExperimentError([f"model.name: must be a classifier with scikit-learn's interface, got {path}"])
+    if not (issubclass(found, ClassifierMixin) and issubclass(found, BaseEstimator)):
+        raise ExperimentError(
+            [f"model.name: must be a torch.nn.Module or a classifier with scikit-learn's interface, got {path}"]
+        )
     try:
         return found()
     except TypeError as error:
