@@ -14,6 +14,7 @@ SOURCE = Path(aftertrace.__file__).parent
 LAYERS = [
     {"cli"},
     {"_api"},
+    {"reproduction"},
     {"report", "scenarios"},
     {"results"},
     {"engine", "store"},

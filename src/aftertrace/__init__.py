@@ -6,29 +6,46 @@ run = at.run("demo")                                  # simulate: train, unlearn
 audit = at.audit(before="v1.csv", after="v2.csv")     # two files of posteriors
 print(audit)                                          # verdict, AUC with interval, rates
 audit.to_html("report.html")
+grid = at.sweep("sweep")                              # many runs at once, sharing what they train
 exposed = at.exposure("wine", model="tree")           # every record deleted in turn: how strongly does it show?
 
 The concepts can be used by themselves: `aftertrace.posteriors`, `.attacks`, `.statistics`, `.trainers`,
-`.procedures`, `.scenarios`, `.engine`, `.store`, `.data`, `.results`, `.report`.
+`.procedures`, `.defenses`, `.scenarios`, `.engine`, `.store`, `.data`, `.results`, `.report`.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aftertrace._api import Audit, ExposureAudit, audit, exposure, run
+    from aftertrace._api import Audit, ExposureAudit, Reproduction, SweepAudit, audit, exposure, reproduce, run, sweep
     from aftertrace.posteriors import Posteriors
 
 __version__ = "0.1.0"
-__all__ = ["Audit", "ExposureAudit", "Posteriors", "__version__", "audit", "exposure", "run"]
+__all__ = [
+    "Audit",
+    "ExposureAudit",
+    "Posteriors",
+    "Reproduction",
+    "SweepAudit",
+    "__version__",
+    "audit",
+    "exposure",
+    "reproduce",
+    "run",
+    "sweep",
+]
 
 _HOMES = {
     "Audit": "_api",
     "ExposureAudit": "_api",
     "Posteriors": "posteriors",
+    "Reproduction": "_api",
+    "SweepAudit": "_api",
     "audit": "_api",
     "exposure": "_api",
+    "reproduce": "_api",
     "run": "_api",
+    "sweep": "_api",
 }
 
 

@@ -17,17 +17,19 @@ from aftertrace.engine import choose
 from aftertrace.errors import ExperimentError, InputError, StoreError
 from aftertrace.posteriors import Posteriors, filled_features, read_features, read_pair
 from aftertrace.procedures import Procedure
-from aftertrace.results import Claim, Exposure, ExposureResult, Outcome, Result, Scores
+from aftertrace.results import Claim, Exposure, ExposureResult, Outcome, ReproductionResult, Result, Scores, SweepResult
 from aftertrace.scenarios import (
     MOST_ORIGINALS,
     Experiment,
     Plan,
     Probe,
+    Sweep,
     audit_posteriors,
     circumstances,
     expose,
     plan,
     run_experiment,
+    run_sweep,
     table_of,
 )
 from aftertrace.store import RunFolder, write_atomically
@@ -165,6 +167,117 @@ def run(
         key=_key(folder),
         folder=folder.path,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepAudit:
+    """A finished grid of runs: `result` and its folder, which holds `sweep.json`, `sweep.csv` and the runs."""
+
+    result: SweepResult
+    folder: Path
+
+    def __str__(self) -> str:
+        from aftertrace.report import sweep_text
+
+        return sweep_text(self.result)
+
+    def to_html(self, path: Path | str) -> Path:
+        """Write the report, one file that works offline."""
+        from aftertrace.report import render_sweep
+
+        write_atomically(Path(path), render_sweep(self.result).encode())
+        return Path(path)
+
+
+def sweep(
+    experiments: Sweep | Path | str,
+    *,
+    changes: Sequence[str] = (),
+    out: Path | str | None = None,
+    data_dir: Path | str | None = None,
+    jobs: int = 1,
+    memory: int | None = None,
+    device: str = "cpu",
+    force: bool = False,
+    progress: Any = lambda stage, done, total: None,
+) -> SweepAudit:
+    """Run all combinations of an experiment file's section `sweep`, with arguments as `run` has them.
+
+    Whatever two runs train alike is trained once. Run again to resume.
+    """
+    if not isinstance(experiments, Sweep):
+        experiments = Sweep.from_toml(experiments, changes=changes)
+    result, folder = run_sweep(
+        experiments,
+        out=None if out is None else Path(out),
+        data_dir=None if data_dir is None else Path(data_dir),
+        engine=choose(jobs),
+        memory=memory,
+        device=device,
+        force=force,
+        progress=progress,
+    )
+    return SweepAudit(result=result, folder=folder)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reproduction:
+    """The paper's experiments, run and judged: `result` and its folder."""
+
+    result: ReproductionResult
+    folder: Path
+
+    def __str__(self) -> str:
+        from aftertrace.report import reproduction_text
+
+        return reproduction_text(self.result)
+
+    def to_html(self, path: Path | str) -> Path:
+        """Write the report, one file that works offline."""
+        from aftertrace.report import render_reproduction
+
+        write_atomically(Path(path), render_reproduction(self.result).encode())
+        return Path(path)
+
+    def to_markdown(self, path: Path | str) -> Path:
+        """Write the claims and all figures as a document."""
+        from aftertrace.report import reproduction_markdown
+
+        write_atomically(Path(path), reproduction_markdown(self.result).encode())
+        return Path(path)
+
+
+def reproduce(
+    scale: str = "default",
+    *,
+    only: Sequence[str] = (),
+    out: Path | str | None = None,
+    data_dir: Path | str | None = None,
+    jobs: int = 1,
+    memory: int | None = None,
+    force: bool = False,
+    progress: Any = lambda stage, done, total: None,
+) -> Reproduction:
+    """Run the experiments of arXiv 2005.02205 and judge their claims: `aftertrace.reproduction`.
+
+    `scale`: "quick", "default" or "paper"; `only`: names of studies. Run again to resume.
+    """
+    from aftertrace.reproduction import SCALES
+    from aftertrace.reproduction import reproduce as run_studies
+
+    if scale not in SCALES:
+        raise ExperimentError([f"--scale: must be one of {', '.join(SCALES)}, got {scale!r}"])
+    result, folder = run_studies(
+        SCALES[scale],
+        only=only,
+        out=Path("runs") / f"reproduction-{scale}" if out is None else Path(out),
+        data_dir=None if data_dir is None else Path(data_dir),
+        engine=choose(jobs),
+        memory=memory,
+        force=force,
+        progress=progress,
+    )
+    return Reproduction(result=result, folder=folder)
 
 
 def plan_run(

@@ -23,6 +23,7 @@ class Stream(IntEnum):
     SPLIT = 8  # calibrate or evaluate, where the user brings the queries
     CERTIFY = 9  # which models are retrained by the reference
     CANDIDATES = 10  # the records that a per-record adversary knows
+    DEFENSE = 11  # noise at release
 
 
 def stream(seed: int, purpose: Stream, *key: int | str) -> np.random.SeedSequence:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from aftertrace.attacks._features import CLASS_SYMMETRIC, FUNCTIONS, Feature
 from aftertrace.attacks._protocol import Adversary, Needs
 from aftertrace.errors import PosteriorsError
-from aftertrace.posteriors import Posteriors, Role
+from aftertrace.posteriors import Posteriors
 from aftertrace.trainers import Model, Models, TrainingData
 
 
@@ -52,8 +52,8 @@ class FeatureAttack:
         """Train the classifier on the shadow side's deleted and unseen queries."""
         if shadow is None:
             raise PosteriorsError(f"Attack {self.name} needs the posteriors of shadow models to learn from, got none.")
-        table = shadow.evaluated(Role.DELETED, Role.UNSEEN)
-        is_deleted = (table.role == Role.DELETED).astype(np.int64)
+        table = shadow.select(shadow.is_compared)
+        is_deleted = table.is_attacked.astype(np.int64)
         count = np.bincount(is_deleted, minlength=2)
         if not count.all():
             raise PosteriorsError(

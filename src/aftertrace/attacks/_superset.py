@@ -10,7 +10,7 @@ from scipy.special import expit, ndtri
 from aftertrace.attacks._features import sorted_diff
 from aftertrace.attacks._protocol import Adversary, Needs
 from aftertrace.errors import PosteriorsError
-from aftertrace.posteriors import Posteriors, Role, log_loss
+from aftertrace.posteriors import Posteriors, log_loss
 from aftertrace.trainers import LogisticTrainer, Models, TrainingData
 
 Array = NDArray[np.float64]
@@ -68,8 +68,8 @@ class Superset:
 
         if shadow is None:
             raise PosteriorsError(f"Attack {self.name} needs the posteriors of shadow models to learn from, got none.")
-        table = shadow.evaluated(Role.DELETED, Role.UNSEEN)
-        is_deleted = table.role == Role.DELETED
+        table = shadow.select(shadow.is_compared)
+        is_deleted = table.is_attacked
         count = np.bincount(is_deleted, minlength=2)
         if not count.all():
             raise PosteriorsError(

@@ -52,6 +52,8 @@ class Listing(StrEnum):
     ATTACKS = "attacks"
     MODELS = "models"
     PROCEDURES = "procedures"
+    DEFENSES = "defenses"
+    STUDIES = "studies"
     EXAMPLES = "examples"
 
 
@@ -59,6 +61,14 @@ class Until(StrEnum):
     """When a run ends."""
 
     DECIDED = "decided"
+
+
+class Scale(StrEnum):
+    """How large a reproduction is."""
+
+    QUICK = "quick"
+    DEFAULT = "default"
+    PAPER = "paper"
 
 
 def main() -> None:
@@ -95,15 +105,19 @@ def run(
     data_dir: DataDir = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="Do not write report.html.")] = False,
 ) -> ExitCode:
-    """Simulate deletions, attack, judge, and write a report.
+    """Simulate deletions, attack, judge, and write a report. A file with a section `sweep` is a grid of runs.
 
     A run that was stopped goes on where it was when the same command is given again.
     """
     from aftertrace._api import run as run_audit
-    from aftertrace.scenarios import MOST_ORIGINALS
+    from aftertrace.scenarios import MOST_ORIGINALS, is_sweep
 
     if most is not None and until is None:
         raise InputError("--most is for a run that adds originals: give --until decided too, or leave it out.")
+    if is_sweep(experiment):
+        return _sweep(
+            experiment, changes or [], out, jobs, memory, device, force, data_dir, keep_models, until, no_report
+        )
     with ProgressDisplay() as progress:
         audit = run_audit(
             experiment,
@@ -125,6 +139,44 @@ def run(
     if not no_report:
         typer.echo(f"Report: {audit.to_html(audit.folder / 'report.html')}")
     return _code(audit.outcome, audit.result.verdict.limit)
+
+
+def _sweep(
+    experiment: str,
+    changes: list[str],
+    out: Path | None,
+    jobs: int,
+    memory: str | None,
+    device: str,
+    force: bool,
+    data_dir: Path | None,
+    keep_models: bool,
+    until: Until | None,
+    no_report: bool,
+) -> ExitCode:
+    """A grid of runs: its exit code is 4 where some could not be done."""
+    from aftertrace._api import sweep
+
+    for name, given in (("--keep-models", keep_models), ("--until", until is not None)):
+        if given:
+            raise InputError(f"{name} is for single runs, and {experiment} has a section sweep: leave one of them out.")
+    with ProgressDisplay() as progress:
+        found = sweep(
+            experiment,
+            changes=changes,
+            out=out,
+            data_dir=data_dir,
+            jobs=jobs,
+            memory=_bytes(memory),
+            device=device,
+            force=force,
+            progress=progress,
+        )
+    typer.echo(str(found))
+    typer.echo(f"Sweep:  {found.folder}")
+    if not no_report:
+        typer.echo(f"Report: {found.to_html(found.folder / 'report.html')}")
+    return ExitCode.INVALID if found.result.failed else ExitCode.OK
 
 
 @app.command()
@@ -243,6 +295,44 @@ def exposure(
     typer.echo(str(found))
     typer.echo(f"Rows:   {found.folder / 'exposure.parquet'}")
     typer.echo(f"Report: {found.to_html(found.folder / 'report.html')}")
+    return ExitCode.OK
+
+
+@app.command()
+@guarded
+def reproduce(
+    scale: Annotated[
+        Scale, typer.Option(help="How large: minutes, within an hour, or the paper's sizes.")
+    ] = Scale.DEFAULT,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="NAME", help="A study by name, such as sisa; may be repeated.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder [runs/reproduction-<scale>].")] = None,
+    jobs: Jobs = DEFAULT_JOBS,
+    memory: Memory = None,
+    force: Force = False,
+    data_dir: DataDir = None,
+) -> ExitCode:
+    """Run the experiments of the paper, and say which of its claims hold.
+
+    What was finished is kept: the same command goes on where it was stopped.
+    """
+    from aftertrace._api import reproduce as run_studies
+
+    with ProgressDisplay() as progress:
+        found = run_studies(
+            scale.value,
+            only=only or [],
+            out=out,
+            data_dir=data_dir,
+            jobs=jobs,
+            memory=_bytes(memory),
+            force=force,
+            progress=progress,
+        )
+    typer.echo(str(found))
+    typer.echo(f"Document: {found.to_markdown(found.folder / 'reproduction.md')}")
+    typer.echo(f"Report:   {found.to_html(found.folder / 'report.html')}")
     return ExitCode.OK
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def lines(what: str) -> Iterator[str]:
-    """A line per name of "attacks", "models", "procedures" or "examples"."""
+    """A line per name of "attacks", "models", "procedures", "defenses", "studies" or "examples"."""
     match what:
         case "attacks":
             yield from _attacks()
@@ -20,9 +20,24 @@ def lines(what: str) -> Iterator[str]:
             yield "cnn       the paper's SimpleCNN on images; paper: rate .05, 50 epochs; working: rate .001, 20 epochs"
             yield "resnet50, densenet121   on images; paper: rate .05, 50 epochs; working: rate .001, 10 epochs"
             yield "package.module:Class    any other scikit-learn classifier, or any torch.nn.Module"
-            assert len(NAMES) == 7
+            yield "private-logistic, private-tree, private-mlp, private-cnn   differentially private; params.epsilon"
+            assert len(NAMES) == 11
         case "procedures":
             yield "retrain   a new model on the records that remain; seed = fresh, same or coupled"
+            yield "sisa      a model on each of many shards; the touched one is trained anew; shards, slices, aggregate"
+        case "defenses":
+            yield "none            posteriors as they are"
+            yield "TopK(1)         the largest posteriors, the rest spread evenly"
+            yield "LabelOnly       the predicted class"
+            yield "Temperature(2)  flatter posteriors"
+            yield "Rounding(2)     posteriors of so many decimals"
+            yield "KeyedNoise(.5)  noise on the logits, the same for the same version and record"
+        case "studies":
+            from aftertrace.reproduction import STUDIES
+
+            width = max(map(len, STUDIES))
+            for name, study in STUDIES.items():
+                yield f"{name:<{width}}  {study.title}"
         case "examples":
             from aftertrace.scenarios import examples
 

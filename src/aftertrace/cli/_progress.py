@@ -11,13 +11,16 @@ _WORDS = {
     "certificate": ("Checking", "models"),
     "attacks": ("Attacking", "attacks"),
     "deletions": ("Deleting", "records"),
+    "runs": ("Running", "runs"),
+    "files": ("Fetching", "bytes"),
 }
 
 
 class ProgressDisplay:
     """Call it as `display(stage, done, total)`; a stage that is not known is a note, shown as a line.
 
-    The pace counts what was done in this process, not what was found finished.
+    "run 3 of 20: models" is the stage "models" of one of many runs: it has a bar only while it lasts, and lines only
+    where it takes long. The pace counts what was done in this process, not what was found finished.
     """
 
     def __init__(self) -> None:
@@ -25,6 +28,8 @@ class ProgressDisplay:
         self._stage, self._began, self._start, self._shown = "", 0.0, 0, 0.0
         self._bar: Any = None
         self._task: Any = None
+        self._passing: Any = None  # the bar of a run among many
+        self._runs: Any = None  # and that of all of them
 
     def __enter__(self) -> Self:
         return self
@@ -37,20 +42,22 @@ class ProgressDisplay:
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Show that `done` of `total` are finished."""
-        if stage not in _WORDS:
+        place, _, inner = stage.rpartition(": ")
+        if inner not in _WORDS or place.startswith("note"):
             self._line(stage)
             return
         if stage != self._stage:
-            self._stage, self._began, self._start, self._shown = stage, time.monotonic(), done, 0.0
-            self._new_bar(stage, done, total)
+            self._stage, self._began, self._start = stage, time.monotonic(), done
+            self._shown = time.monotonic() if place else 0.0
+            self._new_bar(place, inner, done, total)
         if self._terminal:
             self._bar.update(self._task, completed=done, pace=self._pace(done))
-        elif done == total or time.monotonic() - self._shown > LINE_SECONDS:
+        elif (done == total and not place) or time.monotonic() - self._shown > LINE_SECONDS:
             self._shown = time.monotonic()
-            verb, noun = _WORDS[stage]
-            self._line(f"{verb}: {done} of {total} {noun}{self._pace(done, total)}")
+            verb, noun = _WORDS[inner]
+            self._line(f"{place and place + ': '}{verb}: {done} of {total} {noun}{self._pace(done, total)}")
 
-    def _new_bar(self, stage: str, done: int, total: int) -> None:
+    def _new_bar(self, place: str, stage: str, done: int, total: int) -> None:
         if not self._terminal:
             return
         from rich.console import Console
@@ -67,8 +74,18 @@ class ProgressDisplay:
                 transient=False,
             )
             self._bar.start()
+        if self._passing is not None:
+            self._bar.remove_task(self._passing)
+            self._passing = None
         verb, noun = _WORDS[stage]
+        if stage == "runs" and self._runs is not None:
+            self._task = self._runs
+            return
         self._task = self._bar.add_task(verb, total=total, completed=done, noun=noun, pace="")
+        if stage == "runs":
+            self._runs = self._task
+        if place:
+            self._passing = self._task
 
     def _pace(self, done: int, total: int | None = None) -> str:
         seconds = time.monotonic() - self._began

@@ -4,7 +4,7 @@ import io
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -38,6 +38,7 @@ def to_parquet(table: Posteriors, *, facts: Mapping[str, Any] | None = None) -> 
         "format": FORMAT,
         "kind": table.kind.value,
         "classes": list(table.classes),
+        "class_probes": sorted(table.class_probes),
         "shapes": {name: list(array.shape[1:]) for name, array in nested.items()},
         "facts": dict(facts or {}),
     }
@@ -70,7 +71,8 @@ def from_parquet(content: bytes) -> tuple[Posteriors, dict[str, Any]]:
         log_values=nested.pop("log_values"),
         member=nested.pop("member").astype(bool),
         probes={name.removeprefix("probe:"): array for name, array in nested.items()},
-        **{name: np.array(arrow.column(name), dtype=kind) for name, kind in _COLUMNS.items()},
+        class_probes=frozenset(manifest.get("class_probes", ())),
+        **cast("dict[str, Any]", {name: np.array(arrow.column(name), dtype=kind) for name, kind in _COLUMNS.items()}),
     )
     return table, manifest["facts"]
 

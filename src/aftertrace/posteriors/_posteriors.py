@@ -45,11 +45,12 @@ class Use(IntEnum):
 class Posteriors:
     """What an outsider sees of `Q` queries: every version's answer to each. Immutable, checked when made.
 
-    `log_values` [Q, V, K]: log of the released posterior (`-inf` allowed; float32 is kept as given), version 0
-    the original; `member` [Q, V] bool: was the record in the training set of that version?; `label` [Q] in
-    `0..K-1`; `classes`: K names; `record` [Q]: an opaque number, the same for the same record; `pair`,
-    `original` [Q]: the pair of models and the original that a query belongs to, the units of resampling; `use`
-    [Q]: a `Use`; `probes`: name -> [Q, V, ...], what else was measured while the models were alive.
+    `log_values` [Q, V, K]: log of the released posterior (`-inf` allowed; float32 is kept as given), version 0 the
+    original; `member` [Q, V] bool: was the record in the training set of that version?; `label` [Q] in `0..K-1`;
+    `classes`: K names; `record` [Q]: an opaque number, the same for the same record; `pair`, `original` [Q]: the pair
+    of models and the original that a query belongs to, the units of resampling; `use` [Q]: a `Use`; `attacked`: the
+    role that attacks tell from unseen; `probes`: name -> [Q, V, ...], what else was measured while the models were
+    alive; `class_probes`: names of those that are log posteriors too, [Q, V, ..., K], and are released as such.
 
     Raises `PosteriorsError` for shapes that disagree, NaN, rows of `Kind.POSTERIOR` whose sum is further than
     1e-3 from 1, labels outside the classes. The largest deviation of a sum is kept in `sum_deviation`.
@@ -65,6 +66,8 @@ class Posteriors:
     use: NDArray[np.int8]
     kind: Kind = Kind.POSTERIOR
     probes: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
+    attacked: Role = Role.DELETED
+    class_probes: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         _check_shapes(self)
@@ -160,6 +163,16 @@ class Posteriors:
         return np.where(turns > 1, Role.MIXED, role).astype(np.int8)
 
     @cached_property
+    def is_attacked(self) -> NDArray[np.bool_]:
+        """Which queries are of the role that is attacked [Q]."""
+        return np.asarray(self.role == self.attacked)
+
+    @cached_property
+    def is_compared(self) -> NDArray[np.bool_]:
+        """Which queries enter the figures: evaluated ones of the attacked role and unseen ones [Q]."""
+        return (self.use == Use.EVALUATE) & (self.is_attacked | (self.role == Role.UNSEEN))
+
+    @cached_property
     def sum_deviation(self) -> float:
         """Largest distance of a row's sum from 1; 0 for tables of scores."""
         if self.kind is Kind.SCORE or not len(self):
@@ -196,10 +209,13 @@ def concatenate(tables: Sequence[Posteriors]) -> Posteriors:
             and table.classes == first.classes
             and table.n_versions == first.n_versions
             and table.probes.keys() == first.probes.keys()
+            and table.class_probes == first.class_probes
+            and table.attacked is first.attacked
         )
         if not same:
             raise PosteriorsError(
-                "Tables of posteriors must agree in kind, classes, number of versions and probes to be joined; "
+                "Tables of posteriors must agree in kind, classes, number of versions, attacked role and probes to be "
+                "joined; "
                 f"got {first.kind}, {len(first.classes)} classes, {first.n_versions} versions and "
                 f"{table.kind}, {len(table.classes)} classes, {table.n_versions} versions."
             )
@@ -256,6 +272,12 @@ def _check_shapes(table: Posteriors) -> None:
     for name, probe in table.probes.items():
         if probe.shape[:2] != values.shape[:2]:
             raise PosteriorsError(f"Probe {name!r} must be [Q, V, ...] = {values.shape[:2]}, got {probe.shape}.")
+    for name in table.class_probes:
+        shape = table.probes[name].shape if name in table.probes else None
+        if shape is None or len(shape) < 3 or shape[-1] != values.shape[2]:
+            raise PosteriorsError(
+                f"Probe {name!r} of log posteriors must be [Q, V, ..., K] with K = {values.shape[2]}, got {shape}."
+            )
     if len(set(table.classes)) != len(table.classes):
         raise PosteriorsError(f"Names of classes must differ, got {', '.join(table.classes)}.")
 

@@ -1,7 +1,7 @@
 """How a deployer learns and forgets."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,4 +54,16 @@ class Procedure(Protocol):
 
         Records may leave and, where the procedure supports it, join; `UnsupportedError` otherwise.
         """
+        ...
+
+
+@runtime_checkable
+class Memoryless(Protocol):
+    """A procedure to which it is all one, in distribution, whether records leave at once or one version after another:
+    versions that nobody sees need not be trained.
+    """
+
+    @property
+    def memoryless(self) -> bool:
+        """True."""
         ...

@@ -33,6 +33,11 @@ class Retrain:
                 f"which can do: {known}."
             )
 
+    @property
+    def memoryless(self) -> bool:
+        """A version depends on the records that train it alone."""
+        return True
+
     def learn(
         self,
         data: TrainingData,

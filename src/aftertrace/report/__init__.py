@@ -9,6 +9,17 @@ html = render(result, scores, manifest=manifest, key=key)      # records become 
 from aftertrace.report._canaries import canaries_text, canary_result_text
 from aftertrace.report._exposure import exposure_text, render_exposure
 from aftertrace.report._page import render
+from aftertrace.report._reproduction import render_reproduction, reproduction_markdown, reproduction_text
 from aftertrace.report._terminal import as_text
 
-__all__ = ["as_text", "canaries_text", "canary_result_text", "exposure_text", "render", "render_exposure"]
+__all__ = [
+    "as_text",
+    "canaries_text",
+    "canary_result_text",
+    "exposure_text",
+    "render",
+    "render_exposure",
+    "render_reproduction",
+    "reproduction_markdown",
+    "reproduction_text",
+]

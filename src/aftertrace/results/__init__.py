@@ -30,6 +30,7 @@ from aftertrace.results._records import (
     Discoveries,
     Outcome,
     Overfitting,
+    PrivacyResult,
     Result,
     SequentialResult,
     SliceResult,
@@ -37,7 +38,9 @@ from aftertrace.results._records import (
     Training,
     Verdict,
 )
+from aftertrace.results._reproduction import ClaimResult, FigureRow, Finding, ReproductionResult, StudyResult
 from aftertrace.results._scores import Scores
+from aftertrace.results._sweep import CellResult, SweepResult
 
 __all__ = [
     "FORMAT",
@@ -49,23 +52,31 @@ __all__ = [
     "CanaryResult",
     "CanaryScore",
     "CanaryScoreResult",
+    "CellResult",
     "Certificate",
     "Claim",
+    "ClaimResult",
     "ControlResult",
     "Counts",
     "DataSummary",
     "Discoveries",
     "Exposure",
     "ExposureResult",
+    "FigureRow",
+    "Finding",
     "GuessRule",
     "Outcome",
     "Overfitting",
+    "PrivacyResult",
     "Remainder",
+    "ReproductionResult",
     "Result",
     "Scores",
     "SequentialResult",
     "SliceResult",
     "Spread",
+    "StudyResult",
+    "SweepResult",
     "Training",
     "Verdict",
 ]

@@ -6,9 +6,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
+from aftertrace.defenses import UtilityCost
 from aftertrace.errors import InputError
 from aftertrace.results._json import json_of, record_of
-from aftertrace.statistics import Degradation, DpGuarantee, Interval, RateAtFpr, auc_ceiling, dp_substitution
+from aftertrace.statistics import (
+    CeilingCheck,
+    Degradation,
+    DpGuarantee,
+    Interval,
+    RateAtFpr,
+    auc_ceiling,
+    check_ceiling,
+    dp_compose,
+    dp_substitution,
+)
+from aftertrace.trainers import Guarantee
 
 FORMAT = 1
 """Version of `result.json`. 1: first."""
@@ -265,6 +277,37 @@ class Training:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PrivacyResult:
+    """What the models' differential privacy promises, and whether the verdict's attack refutes it.
+
+    `guarantee`: of each model. `models`: of how many an attacked record was part, which compose. `check`: the AUC
+    against its ceiling for a substituted record (`aftertrace.statistics.check_ceiling`).
+    """
+
+    guarantee: Guarantee
+    models: int
+    check: CeilingCheck
+
+    @classmethod
+    def of(cls, guarantee: Guarantee, auc: Interval, *, models: int) -> "PrivacyResult":
+        """Noise is fresh for every model, so that guarantees of several add up."""
+        own = DpGuarantee(guarantee.epsilon, guarantee.delta)
+        each = own if guarantee.adjacency == "substitution" else dp_substitution(own)
+        return cls(guarantee=guarantee, models=models, check=check_ceiling(auc, dp_compose([each] * models)))
+
+    @property
+    def sentence(self) -> str:
+        """The promise and the finding, for a person."""
+        change = "added or removed" if self.guarantee.adjacency == "add_remove" else "substituted"
+        words = {True: "refutes it", False: "does not refute it", None: "says nothing, having no interval"}
+        return (
+            f"Each model is ({self.guarantee.epsilon:.3g}, {self.guarantee.delta:.3g})-differentially private for a "
+            f"record {change} ({self.guarantee.account}). No attack may then exceed an AUC of "
+            f"{self.check.ceiling:.3f}; what was found, {self.check.auc.estimate:.3f}, {words[self.check.violated]}."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """Everything an audit found. Holds no timing, path or host: equal runs give equal bytes."""
 
@@ -283,6 +326,8 @@ class Result:
     slices: tuple[SliceResult, ...] = ()
     discoveries: Discoveries | None = None
     sequence: SequentialResult | None = None
+    utility: UtilityCost | None = None
+    privacy: PrivacyResult | None = None
     format: int = FORMAT
 
     def attack(self, name: str) -> AttackResult:

@@ -17,6 +17,7 @@ from aftertrace.scenarios._experiment import (
     Experiment,
     ProcedureSettings,
     Scenario,
+    ShadowSettings,
     Side,
     VerdictSettings,
     examples,
@@ -27,13 +28,15 @@ from aftertrace.scenarios._plan import Plan, plan
 from aftertrace.scenarios._run import Run, circumstances, run_experiment
 from aftertrace.scenarios._sequential import MOST_ORIGINALS
 from aftertrace.scenarios._simulate import Probe, Simulation, simulate
-from aftertrace.scenarios._toml import table_of, to_toml
+from aftertrace.scenarios._sweep import Cell, Sweep, is_sweep, run_cells, run_sweep
+from aftertrace.scenarios._toml import nested, table_of, to_toml
 from aftertrace.scenarios._verdict import Judgement, judge
 
 __all__ = [
     "MOST_ORIGINALS",
     "Assessment",
     "AttackSettings",
+    "Cell",
     "Experiment",
     "Judgement",
     "Plan",
@@ -42,8 +45,10 @@ __all__ = [
     "Queries",
     "Run",
     "Scenario",
+    "ShadowSettings",
     "Side",
     "Simulation",
+    "Sweep",
     "Unit",
     "VerdictSettings",
     "assess",
@@ -55,11 +60,15 @@ __all__ = [
     "expose",
     "find_experiment",
     "guess_rules",
+    "is_sweep",
     "judge",
     "judge_canaries",
     "make_canaries",
+    "nested",
     "plan",
+    "run_cells",
     "run_experiment",
+    "run_sweep",
     "simulate",
     "table_of",
     "to_toml",

@@ -190,8 +190,8 @@ class _Sample:
 
     @classmethod
     def of(cls, shadow: Posteriors | None, target: Posteriors, judgement: Judgement) -> "_Sample":
-        rows = np.flatnonzero((target.use == Use.EVALUATE) & np.isin(target.role, (Role.DELETED, Role.UNSEEN)))
-        is_deleted = target.role[rows] == Role.DELETED
+        rows = np.flatnonzero(target.is_compared)
+        is_deleted = target.is_attacked[rows]
         calibration = np.zeros(len(rows), dtype=bool)
         shadow_deleted = shadow_unseen = shadow_held_out = np.array([], dtype=np.intp)
         if shadow is None:
@@ -201,7 +201,7 @@ class _Sample:
             calibration = ~is_deleted & np.isin(target.record[rows], chosen)
         else:
             evaluated = shadow.use == Use.EVALUATE
-            shadow_deleted = np.flatnonzero(evaluated & (shadow.role == Role.DELETED))
+            shadow_deleted = np.flatnonzero(evaluated & shadow.is_attacked)
             shadow_unseen = np.flatnonzero(evaluated & (shadow.role == Role.UNSEEN))
             shadow_held_out = np.flatnonzero(shadow.use == Use.HELD_OUT)
         return cls(
@@ -325,8 +325,9 @@ def _against_classical(
 
 def _require_roles(target: Posteriors) -> None:
     evaluated = target.role[target.use == Use.EVALUATE]
-    n_deleted, n_unseen = (int((evaluated == role).sum()) for role in (Role.DELETED, Role.UNSEEN))
-    if not (n_deleted and n_unseen):
+    n_attacked, n_unseen = (int((evaluated == role).sum()) for role in (target.attacked, Role.UNSEEN))
+    if not (n_attacked and n_unseen):
+        word = target.attacked.name.lower()
         raise PosteriorsError(
-            f"There must be deleted and unseen records to compare; got {n_deleted} deleted and {n_unseen} unseen."
+            f"There must be {word} and unseen records to compare; got {n_attacked} {word} and {n_unseen} unseen."
         )

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,10 @@ from aftertrace._random import Stream, rng_for
 from aftertrace.engine import Engine
 from aftertrace.errors import StoreError, TrainingError
 from aftertrace.posteriors import Posteriors
-from aftertrace.procedures import Retrain
 from aftertrace.results import Certificate
 from aftertrace.scenarios._assess import Progress
 from aftertrace.scenarios._draw import Unit
-from aftertrace.scenarios._simulate import Simulation, streams_of
+from aftertrace.scenarios._simulate import Simulation, streams_of, trainer_of, versions_of
 from aftertrace.statistics import sign_flip_tests
 from aftertrace.store import RunFolder
 from aftertrace.trainers import ALLOWED, Certified, Promise, Shortened, Trainer, TrainingData
@@ -31,17 +30,20 @@ FILE = "certificate.json"
 Gap = tuple[float, list[float]]
 """Of one model: the largest gap in posteriors, and gaps of means over queries, such as one for each class."""
 _Task = tuple[Unit, tuple[int, ...], NDArray[np.floating], NDArray[np.int64]]
+"""A unit, some of its lines, and what the run has of it: log posteriors [Q, 2, K] and the pair of each query [Q]."""
 
 
 def certify(
-    simulation: Simulation,
+    simulations: Mapping[str, Simulation],
     units: Mapping[str, Unit],
     tables: Mapping[str, Posteriors],
     folder: RunFolder,
     engine: Engine,
     progress: Progress,
 ) -> Certificate | None:
-    """Retrain 1 % of the models (at least 2) with the trainer's reference. None where the trainer has none.
+    """Retrain 1 % of the models with the trainer's reference, in whole lines: an original and what followed it.
+
+    None where a trainer has no reference.
 
     Exact and tolerance trainers must answer as promised at every query of the model. Where a trainer offers a short
     schedule, both sides are trained by that: rounding has no time to grow. Others must not differ in distribution:
@@ -50,25 +52,25 @@ def certify(
 
     The certificate is kept in the folder for the same models. Raises `TrainingError` where it fails.
     """
-    procedure = simulation.procedure
-    if not isinstance(procedure, Retrain) or pair_to_compare(procedure.trainer) is None:
+    seed = simulations["target"].seed
+    trainers = [trainer_of(each.procedure) for each in simulations.values()]
+    if any(trainer is None or pair_to_compare(trainer) is None for trainer in trainers):
         return None
-    chosen = _choose(simulation.seed, units)
+    chosen = _choose(seed, simulations, units)
     of = digest({"units": list(units), "share": SHARE})
     kept = _kept(folder, of)
     if kept is None:
-        tasks = [(units[a], versions, tables[a].log_values, tables[a].pair) for a, versions in chosen.items()]
+        tasks = [(units[a], lines, tables[a].log_values, tables[a].pair) for a, lines in chosen.items()]
         total, done = sum(map(len, chosen.values())), 0
-        gaps: list[Gap] = []
         progress("certificate", 0, total)
         found: dict[int, list[Gap]] = {}
-        for number, answer in engine.map(compare, simulation, tasks):
+        for number, answer in engine.map(compare, simulations, tasks):
             found[number] = answer
-            done += len(answer)
+            done += len(tasks[number][1])
             progress("certificate", done, total)
-        for number in range(len(tasks)):
-            gaps += found[number]
-        kept = judge_gaps(procedure.trainer, gaps, rng=rng_for(simulation.seed, Stream.CERTIFY, "test"))
+        gaps = [gap for number in range(len(tasks)) for gap in found[number]]
+        weakest = max((t for t in trainers if t is not None), key=lambda t: list(Promise).index(t.promise))
+        kept = judge_gaps(weakest, gaps, rng=rng_for(seed, Stream.CERTIFY, "test"))
         folder.write_json(FILE, {"of": of, "certificate": asdict(kept)})
     if not kept.passed:
         folder_hint = f"the posteriors are kept in {folder.path}"
@@ -79,35 +81,47 @@ def certify(
     return kept
 
 
-def compare(simulation: Simulation, task: _Task) -> list[Gap]:
-    """Of each chosen version of a unit: the largest gap in posteriors, and the gaps of their means."""
-    unit, versions, log_values, pair = task
-    trainer = simulation.procedure.trainer  # type: ignore[attr-defined] # `certify` has checked the procedure
-    data = simulation.data
-    training = TrainingData(data.x, data.label, len(data.classes))
-    keep = np.zeros((len(versions), len(data)), dtype=bool)
-    keep[:, unit.train] = True
-    for row, version in enumerate(versions):
-        if version:
-            keep[row, unit.deleted[version - 1]] = False
-    streams = streams_of(simulation, unit, versions)
-    compared = pair_to_compare(trainer)
+def compare(simulations: Mapping[str, Simulation], task: _Task) -> list[Gap]:
+    """Of the original and each seen version of the chosen lines: the largest gap in posteriors, and gaps of means."""
+    unit, lines, log_values, pair = task
+    simulation = simulations[unit.side]
+    trainer = trainer_of(simulation.procedure)
+    compared = None if trainer is None else pair_to_compare(trainer)
     assert compared is not None  # `certify` has asked
     shortened, slow = compared
-    fast = None if shortened is None else shortened.fit(training, keep, streams=streams, device=simulation.device)
-    # on a short schedule both draw their masks on one device; other references know the CPU only
-    reference = slow.fit(training, keep, streams=streams, device="cpu" if fast is None else simulation.device)
-    record = unit.queries.record
+    if shortened is None:  # references know the CPU only
+        ours, simulation = None, replace(simulation, device="cpu")
+    else:  # on a short schedule both draw their masks on one device
+        ours = _Lines(simulation, shortened, unit, lines)
+    theirs = _Lines(simulation, slow, unit, lines)
     gaps = []
-    for row, version in enumerate(versions):
-        asked = np.flatnonzero(pair == version - 1) if version else np.arange(len(pair))
-        x, model = data.x[record[asked]], np.full(len(asked), row)
-        theirs = reference.log_posteriors(x, model)
-        ours = log_values[asked, min(version, 1)] if fast is None else fast.log_posteriors(x, model)
-        at_label = np.arange(len(asked)), data.label[record[asked]]
-        gap = np.exp(ours) - np.exp(theirs)
-        gaps.append((float(np.abs(gap).max()), [*gap.mean(axis=0).tolist(), float(gap[at_label].mean())]))
+    for number, version in enumerate(unit.versions):
+        groups = [pair == line for line in lines] if version else [np.ones(len(pair), dtype=bool)]
+        for place, asked in enumerate(groups):
+            rows = np.flatnonzero(asked)
+            fast = log_values[rows, number] if ours is None else ours.answer(version, place, rows)
+            gap = np.exp(fast) - np.exp(theirs.answer(version, place, rows))
+            own = gap[np.arange(len(rows)), simulation.data.label[unit.queries.record[rows]]]
+            gaps.append((float(np.abs(gap).max()), [*gap.mean(axis=0).tolist(), float(own.mean())]))
     return gaps
+
+
+class _Lines:
+    """Some lines of a unit, learned and forgotten anew with another trainer."""
+
+    def __init__(self, simulation: Simulation, trainer: Trainer, unit: Unit, lines: Sequence[int]) -> None:
+        procedure = replace(simulation.procedure, trainer=trainer)  # type: ignore[type-var] # has a trainer
+        own = replace(simulation, procedure=procedure)
+        self._data, self._unit = simulation.data, unit
+        training = TrainingData(self._data.x, self._data.label, len(self._data.classes))
+        first = unit.keep(0, len(self._data))[:1]
+        learned = procedure.learn(training, first, streams=streams_of(own, unit, [0]), device=own.device)
+        self._states = versions_of(own, unit, training, learned, lines)
+
+    def answer(self, version: int, place: int, rows: NDArray[np.intp]) -> NDArray[np.floating]:
+        """Log posteriors of some of the unit's queries, by a version of the line at that place. -> [n, K]"""
+        x, model = self._data.x[self._unit.queries.record[rows]], np.full(len(rows), place if version else 0)
+        return self._states[version].models.log_posteriors(x, model)
 
 
 def pair_to_compare(trainer: Trainer) -> tuple[Trainer | None, Trainer] | None:
@@ -124,19 +138,21 @@ def pair_to_compare(trainer: Trainer) -> tuple[Trainer | None, Trainer] | None:
     return None, trainer.reference()
 
 
-def n_certified(n_models: int) -> int:
-    """How many of a run's models are trained again."""
-    return min(n_models, max(LEAST, math.ceil(SHARE * n_models)))
+def n_certified(n_models: int, per_line: int) -> int:
+    """How many lines of a run are trained again, of `per_line` models each."""
+    return max(1, math.ceil(max(LEAST, SHARE * n_models) / per_line))
 
 
-def _choose(seed: int, units: Mapping[str, Unit]) -> dict[str, tuple[int, ...]]:
-    """Which versions of which units: drawn from all models alike. -> address -> versions"""
-    models = [(address, version) for address, unit in units.items() for version in range(unit.n_models)]
-    drawn = rng_for(seed, Stream.CERTIFY).choice(len(models), n_certified(len(models)), replace=False)
+def _choose(seed: int, simulations: Mapping[str, Simulation], units: Mapping[str, Unit]) -> dict[str, tuple[int, ...]]:
+    """Which lines of which units: drawn from all alike. -> address -> lines"""
+    lines = [(address, line) for address, unit in units.items() for line in range(unit.pairs)]
+    n_models = sum(simulations[unit.side].n_models(unit) for unit in units.values())
+    per_line = min(1 + len(simulations[unit.side].trained(unit)) for unit in units.values())
+    n = min(len(lines), n_certified(n_models, per_line))
     chosen: dict[str, tuple[int, ...]] = {}
-    for each in np.sort(drawn):
-        address, version = models[each]
-        chosen[address] = (*chosen.get(address, ()), version)
+    for each in np.sort(rng_for(seed, Stream.CERTIFY).choice(len(lines), n, replace=False)):
+        address, line = lines[each]
+        chosen[address] = (*chosen.get(address, ()), line)
     return chosen
 
 

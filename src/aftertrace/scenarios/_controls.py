@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aftertrace._random import Stream, rng_for
-from aftertrace.posteriors import Posteriors, Role, Use
+from aftertrace.posteriors import Posteriors, Role
 from aftertrace.results import ControlResult
 from aftertrace.scenarios._verdict import BLIND, PLANTED, Judgement
 from aftertrace.statistics import (
@@ -65,9 +65,9 @@ def _controls(
         halves, called = split_unseen(_matched(target, retained), rng=_rng(judgement, "retained"))
         yield _null("retained/retained", score, target, retained[halves], called, judgement)
 
-    evaluated = np.flatnonzero((target.use == Use.EVALUATE) & np.isin(target.role, (Role.DELETED, Role.UNSEEN)))
+    evaluated = np.flatnonzero(target.is_compared)
     exchanged, called = exchanged_roles(
-        target.role[evaluated] == Role.DELETED, target.pair[evaluated], rng=_rng(judgement, "permuted")
+        target.is_attacked[evaluated], target.pair[evaluated], rng=_rng(judgement, "permuted")
     )
     yield _null("permuted", score, target, evaluated[exchanged], called, judgement)
     yield _blind(features, target, evaluated, judgement)
@@ -104,7 +104,7 @@ def _blind(
     found = blind_test(
         None if features is None else features[evaluated],
         target.label[evaluated],
-        target.role[evaluated] == Role.DELETED,
+        target.is_attacked[evaluated],
         target.original[evaluated],
         target.record[evaluated],
         rng=_rng(judgement, BLIND),

@@ -41,33 +41,48 @@ class Queries:
 class Unit:
     """One original with all its versions and queries: the unit of work, storage, resampling and joint training.
 
-    Record numbers: `train` [n], ascending; `deleted` [k], one per version; `test`: unseen records that measure
-    accuracy.
+    Record numbers: `train` [n], ascending; `deleted` [P, S, G], which G records leave line p at each of S versions, and
+    `added` [P, S, G or 0], which join; `test`: unseen records that measure accuracy. `versions`: those that are
+    queried.
     """
 
     side: str
     index: int
     train: Records
     deleted: Records
+    added: Records
+    versions: tuple[int, int]
     queries: Queries
     test: Records
 
     @property
-    def n_models(self) -> int:
-        """The original and its versions."""
-        return 1 + len(self.deleted)
+    def pairs(self) -> int:
+        """Lines of versions, P."""
+        return len(self.deleted)
+
+    def keep(self, version: int, n_records: int) -> NDArray[np.bool_]:
+        """Which records train that version of each line; version 0 is the original's. -> [P, N]"""
+        keep = np.zeros((self.pairs, n_records), dtype=bool)
+        keep[:, self.train] = True
+        line = np.arange(self.pairs)[:, None, None]
+        keep[line, self.deleted[:, :version]] = False
+        keep[line, self.added[:, :version]] = True
+        return keep
 
 
-def draw_units(scenario: Scenario, *, n_records: int, seed: int) -> list[Unit]:
+def draw_units(scenario: Scenario, *, n_records: int, seed: int, n_shadow: int | None = None) -> list[Unit]:
     """All units of both sides, shadow first. A unit depends on its side and index, not on how many there are.
 
-    "redrawn": half of the records are the shadow side's, half the target's. Each original draws its training
-    records from all of its side, and its unseen ones from the rest, so that any record is a member of some
-    originals and unseen by others. Unseen and held-out records of a pair differ; so do those of different pairs
-    while there are enough.
+    `n_shadow`: the shadow side has so many records of its own, from other data, numbered from 0, and the target's all
+    `n_records`; without it, half of them are the shadow side's, half the target's. "redrawn": each original draws its
+    training records from all of its side, and its unseen ones from the rest, so that any record is a member of some
+    originals and unseen by others. Unseen and held-out records of a pair differ; so do those of different pairs while
+    there are enough.
 
     "fixed" (methods of the paper's released code): 80 % of a side can train, 17 % are queried as unseen, drawn
-    for each pair with repetition over pairs.
+    for each pair with repetition over pairs, and 3 % replace deleted ones in online learning.
+
+    Records that join a line are neither trained on before nor queried in it.
 
     With a per-record adversary both sides have the same candidate records, twice as many as `pairs`. Each original
     has each of them by a fair coin of its own, beside records drawn from all others; those that are in are deleted
@@ -87,8 +102,11 @@ def draw_units(scenario: Scenario, *, n_records: int, seed: int) -> list[Unit]:
             for name, side in sides.items()
             for index in range(side.originals)
         ]
-    order = rng_for(seed, Stream.SIDES).permutation(n_records)
-    halves = dict(zip(SIDES, np.split(order, [n_records // 2]), strict=True))
+    if n_shadow is None:
+        order = rng_for(seed, Stream.SIDES).permutation(n_records)
+        halves = dict(zip(SIDES, np.split(order, [n_records // 2]), strict=True))
+    else:
+        halves = {"shadow": np.arange(n_shadow), "target": np.arange(n_records)}
     problems = [line for name in SIDES for line in _misfits(scenario, sides[name], name, len(halves[name]))]
     if problems:
         raise ExperimentError(problems)
@@ -100,28 +118,45 @@ def draw_units(scenario: Scenario, *, n_records: int, seed: int) -> list[Unit]:
 
 
 def _draw_side(scenario: Scenario, side: Side, name: str, records: Records, seed: int) -> Iterator[Unit]:
-    members, others = records, None
+    members, others, joining = records, None, None
     if scenario.pools == "fixed":
         pool = rng_for(seed, Stream.POOLS, name).permutation(records)
         n_members, n_unseen = _pool_sizes(len(records))
-        members, others = np.sort(pool[:n_members]), np.sort(pool[n_members : n_members + n_unseen])
+        members, others, joining = map(np.sort, np.split(pool, [n_members, n_members + n_unseen]))
     for index in range(side.originals):
         rng = rng_for(seed, Stream.DRAW, name, index)
         train = np.sort(rng.choice(members, side.records, replace=False))
         rest = np.setdiff1d(records, train, assume_unique=True) if others is None else others
-        yield _draw_unit(scenario, side, name, index, train, rest, rng)
+        yield _draw_unit(scenario, side, name, index, train, rest, joining, rng)
 
 
 def _draw_unit(
-    scenario: Scenario, side: Side, name: str, index: int, train: Records, rest: Records, rng: np.random.Generator
+    scenario: Scenario,
+    side: Side,
+    name: str,
+    index: int,
+    train: Records,
+    rest: Records,
+    joining: Records | None,
+    rng: np.random.Generator,
 ) -> Unit:
+    """`joining`: a pool of their own for records that join; without one they are drawn from `rest`."""
     pairs, width = side.pairs, scenario.unseen_per_pair + scenario.held_out_per_pair
-    deleted = rng.choice(train, pairs, replace=False)
-    if pairs * width <= len(rest) and scenario.pools == "redrawn":
-        outside = rng.choice(rest, (pairs, width), replace=False)
+    first, last = scenario.versions
+    deleted = _lines(train, pairs, scenario.gone, rng).reshape(pairs, last, scenario.group)
+    n_added = scenario.gone if scenario.replaced else 0
+    if joining is None:
+        outside, added = np.split(_lines(rest, pairs, width + n_added, rng), [width], axis=1)
     else:
         outside = np.stack([rng.choice(rest, width, replace=False) for _ in range(pairs)])
-    retained = [rng.choice(train[train != record], scenario.retained_per_pair, replace=False) for record in deleted]
+        added = _lines(joining, pairs, n_added, rng)
+    between = deleted[:, first:].reshape(pairs, -1)
+    n_deleted = scenario.deleted_queries
+    asked = between if n_deleted == between.shape[1] else rng.permuted(between, axis=1)[:, :n_deleted]
+    retained = [
+        rng.choice(np.setdiff1d(train, line, assume_unique=True), scenario.retained_per_pair, replace=False)
+        for line in deleted.reshape(pairs, -1)
+    ]
     own = np.arange(pairs)
     unseen, held_out = np.split(outside, [scenario.unseen_per_pair], axis=1)
     return Unit(
@@ -129,14 +164,23 @@ def _draw_unit(
         index=index,
         train=train,
         deleted=deleted,
+        added=added.reshape(pairs, last, -1),
+        versions=scenario.versions,
         queries=_queries(
-            (deleted, own, Role.DELETED, Use.EVALUATE),
+            (asked.ravel(), np.repeat(own, n_deleted), Role.DELETED, Use.EVALUATE),
             (unseen.ravel(), np.repeat(own, unseen.shape[1]), Role.UNSEEN, Use.EVALUATE),
             (held_out.ravel(), np.repeat(own, held_out.shape[1]), Role.UNSEEN, Use.HELD_OUT),
             (np.concatenate(retained), np.repeat(own, scenario.retained_per_pair), Role.RETAINED, Use.EVALUATE),
         ),
         test=np.sort(rng.choice(rest, min(len(rest), side.records), replace=False)),
     )
+
+
+def _lines(records: Records, pairs: int, each: int, rng: np.random.Generator) -> Records:
+    """`each` different records for every line; those of different lines differ while there are enough. -> [P, each]"""
+    if pairs * each <= len(records):
+        return rng.choice(records, (pairs, each), replace=False)
+    return np.stack([rng.choice(records, each, replace=False) for _ in range(pairs)])
 
 
 def _draw_around(
@@ -162,7 +206,9 @@ def _draw_around(
         side=name,
         index=index,
         train=train,
-        deleted=deleted,
+        deleted=deleted[:, None, None],
+        added=np.empty((pairs, 1, 0), dtype=np.int64),
+        versions=scenario.versions,
         queries=_queries(
             (deleted, np.arange(pairs), Role.DELETED, Use.EVALUATE),
             (outside[~held_out], pair[~held_out], Role.UNSEEN, Use.EVALUATE),
@@ -202,17 +248,26 @@ def _too_few(scenario: Scenario, available: int) -> Iterator[str]:
 
 def _misfits(scenario: Scenario, side: Side, name: str, available: int) -> Iterator[str]:
     width = scenario.unseen_per_pair + scenario.held_out_per_pair
+    joining = scenario.gone if scenario.replaced else 0
     where = f"scenario.{name}.records"
     if scenario.pools == "redrawn":
-        most, outside = available - width, available - side.records
+        most, outside = available - width - joining, available - side.records
         enough = side.records <= most
-        reason = f"{width} further ones are queried as unseen in each pair"
+        reason = f"{width} further ones are queried as unseen in each pair" + (
+            f" and {joining} join" if joining else ""
+        )
     else:
         most, outside = _pool_sizes(available)
-        enough = side.records <= most and width <= outside
-        reason = f"the fixed pools hold {most} that can train and {outside} unseen ones for {width} a pair"
+        left = available - most - outside
+        enough = side.records <= most and width <= outside and joining <= left
+        reason = f"the fixed pools hold {most} that can train, {outside} unseen ones for {width} a pair" + (
+            f", and {left} of which {joining} join" if joining else ""
+        )
     if not enough:
         fits = f"at most {most} would fit" if most >= 2 else "the data set is too small"
         yield f"{where}: the {name} side has {available} records and {reason}; {fits}, got {side.records}"
-    elif scenario.retained_per_pair >= side.records:
-        yield (f"scenario.retained_per_pair: must be below {where} = {side.records}, got {scenario.retained_per_pair}")
+    elif scenario.retained_per_pair > side.records - scenario.gone:
+        yield (
+            f"scenario.retained_per_pair: {side.records - scenario.gone} of {where} = {side.records} records stay, so "
+            f"it must be at most that, got {scenario.retained_per_pair}"
+        )

@@ -4,7 +4,7 @@ import json
 import tomllib
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -27,8 +27,9 @@ from aftertrace.attacks import (
     Superset,
 )
 from aftertrace.data import SPECIFICATIONS, DataSpec
+from aftertrace.defenses import Defense, parse_defense
 from aftertrace.errors import ExperimentError
-from aftertrace.procedures import Retrain
+from aftertrace.procedures import Retrain, Sisa
 from aftertrace.results import Claim
 from aftertrace.scenarios._toml import table_of
 from aftertrace.trainers import Model, Seeding
@@ -93,34 +94,73 @@ class Side:
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """Who trains which model, who is deleted, what is queried. One record is deleted in each pair.
+    """Who trains which model, who is deleted, what is queried.
+
+    Of each original there are `pairs` lines of versions. Each version deletes `group` more records of its line, and
+    with `replaced` as many new ones join (online learning). The attacker sees the two `versions` of a line that are
+    named: [0, 1] the original and its first update, [0, 10] the original and the tenth, [4, 5] two updates in between.
+    `attacked`: "deleted", the records that left between the two, of which `deleted_per_pair` are queried (by default
+    all; with several versions, one of them); "retained", those that stayed.
 
     `adversary`: "population", the attacker's shadow models have other records of the same population; "per_record",
     the attacker knows candidate records and trains shadow models with and without them (`draw_units`): cheap where
     leave-one-out is, for logistic regression, trees and forests, and best with 64 shadow originals or more.
     `pools`: "redrawn", every original draws training and unseen records anew from all records of its side, so
     that originals are independent; "fixed", the paper's pools of members and non-members (for reproduction).
-    Per pair: one deleted query; `unseen_per_pair`; `retained_per_pair`; `held_out_per_pair` further unseen ones
+    Per pair, further: `unseen_per_pair`; `retained_per_pair`; `held_out_per_pair` further unseen ones
     that enter no figure but set thresholds (shadow side) and the unseen/unseen control (target side).
     """
 
     adversary: Literal["population", "per_record"] = "population"
     pools: Literal["redrawn", "fixed"] = "redrawn"
+    group: int = 1
+    versions: tuple[int, int] = (0, 1)
+    replaced: bool = False
+    attacked: Literal["deleted", "retained"] = "deleted"
+    deleted_per_pair: int | None = None
     unseen_per_pair: int = 1
     retained_per_pair: int = 0
     held_out_per_pair: int = 1
     shadow: Side = field(default_factory=Side)
     target: Side = field(default_factory=Side)
 
+    @property
+    def gone(self) -> int:
+        """How many records have left a line at the last version seen."""
+        return self.group * self.versions[1]
+
+    @property
+    def deleted_queries(self) -> int:
+        """Of a pair: how many records that left between the versions seen are queried."""
+        between = self.versions[1] - self.versions[0]
+        if self.deleted_per_pair is not None:
+            return self.deleted_per_pair
+        return self.group if between == 1 else 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShadowSettings:
+    """What the attacker's shadow models are where they are not what is attacked: of other `data` (with the same
+    classes), which are then the shadow side's alone, or another `model`. None: as what is attacked.
+    """
+
+    data: DataSpec | None = None
+    model: Model | None = None
+
 
 @dataclass(frozen=True, kw_only=True)
 class ProcedureSettings:
-    """Retraining; `seed`: "fresh" for a new random stream per version, "same" for the original's again, "coupled"
+    """Training anew: of everything ("retrain") or of one of many `shards` ("sisa", `aftertrace.procedures.Sisa`).
+
+    `seed`: "fresh" for a new random stream per version, "same" for the original's again, "coupled"
     for the original's keyed by record, so that versions differ by what the deletion changes alone.
     """
 
-    name: Literal["retrain"] = "retrain"
+    name: Literal["retrain", "sisa"] = "retrain"
     seed: Literal["fresh", "same", "coupled"] = "fresh"
+    shards: int = 10
+    slices: int = 1
+    aggregate: Literal["mean", "vote"] = "mean"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,13 +200,17 @@ class VerdictSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """A whole audit by simulation."""
+    """A whole audit by simulation. `defense`: what is done to posteriors before they are released, on both sides, such
+    as "TopK(1)" (`aftertrace.defenses`); "none" is nothing.
+    """
 
     data: DataSpec
     seed: int = 0
     model: Model = field(default_factory=Model)
     procedure: ProcedureSettings = field(default_factory=ProcedureSettings)
     scenario: Scenario = field(default_factory=Scenario)
+    shadow: ShadowSettings = field(default_factory=ShadowSettings)
+    defense: str = "none"
     attacks: AttackSettings = field(default_factory=AttackSettings)
     verdict: VerdictSettings = field(default_factory=VerdictSettings)
 
@@ -192,7 +236,9 @@ class Experiment:
         """Read nested settings. Raises `ExperimentError` with all problems and the nearest known keys."""
         problems: list[str] = []
         rest = {key: value for key, value in table.items() if key != "data"}
-        data = _read_data(table.get("data"), problems)
+        data = _read_data(table.get("data"), "data", problems)
+        other, rest = _without_data(rest)
+        shadow_data = None if other is None else _read_data(other, "shadow.data", problems)
         known = [each.name for each in fields(cls)]
         problems += [
             f"unknown key {key!r}{nearest(key, known)}; known are {', '.join(known)}"
@@ -205,6 +251,8 @@ class Experiment:
             if key in known:
                 parts[key] = _read(hints[key], value, key, problems)
         if not problems and data is not None:
+            if shadow_data is not None:
+                parts["shadow"] = replace(parts["shadow"], data=shadow_data)
             try:
                 return cls(data=data, **parts)
             except ExperimentError as error:
@@ -213,14 +261,16 @@ class Experiment:
 
     def as_dict(self) -> dict[str, Any]:
         """All settings as nested plain values, defaults included."""
-        data = {"name": type(self.data).name, **asdict(self.data)}
-        return {**_plain(asdict(self)), "data": _plain(data)}
+        settings = {**_plain(asdict(self)), "data": _data_dict(self.data)}
+        settings["shadow"]["data"] = None if self.shadow.data is None else _data_dict(self.shadow.data)
+        return settings
 
     def public_dict(self) -> dict[str, Any]:
         """`as_dict` without folders of this machine."""
         settings = self.as_dict()
-        if settings["data"].get("path") is not None:
-            settings["data"]["path"] = Path(str(settings["data"]["path"])).name
+        for data in (settings["data"], settings["shadow"]["data"] or {}):
+            if data.get("path") is not None:
+                data["path"] = Path(str(data["path"])).name
         return settings
 
     def build_attacks(self) -> tuple[Attack, ...]:
@@ -239,10 +289,18 @@ class Experiment:
             return self.attacks.per_record
         return _PER_RECORD if self.scenario.adversary == "per_record" else ()
 
-    def build_procedure(self) -> Retrain:
-        """The deployer's procedure."""
-        seeding = Seeding(self.procedure.seed)
-        return Retrain(self.model.trainer(coupled=seeding is Seeding.COUPLED), seeding)
+    def build_procedure(self, side: str = "target") -> Retrain | Sisa:
+        """The deployer's procedure, or what the attacker takes it for on the "shadow" side."""
+        own, seeding = self.procedure, Seeding(self.procedure.seed)
+        model = (self.shadow.model if side == "shadow" else None) or self.model
+        trainer = model.trainer(coupled=seeding is Seeding.COUPLED)
+        if own.name == "retrain":
+            return Retrain(trainer, seeding)
+        return Sisa(trainer, shards=own.shards, slices=own.slices, aggregate=own.aggregate, seeding=seeding)
+
+    def build_defense(self) -> Defense | None:
+        """What is done to posteriors before they are released. Raises `ExperimentError` for what is not known."""
+        return None if self.defense == "none" else parse_defense(self.defense)
 
 
 def examples() -> dict[str, Path]:
@@ -265,6 +323,18 @@ def find_experiment(source: str | Path) -> Path:
     )
 
 
+def _without_data(rest: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The section `shadow.data`, and all without it."""
+    shadow = rest.get("shadow")
+    if not isinstance(shadow, Mapping) or "data" not in shadow:
+        return None, dict(rest)
+    return shadow["data"], {**rest, "shadow": {key: value for key, value in shadow.items() if key != "data"}}
+
+
+def _data_dict(data: DataSpec) -> dict[str, Any]:
+    return {"name": type(data).name, **_plain(asdict(data))}
+
+
 def _plain(value: Any) -> Any:
     match value:
         case Mapping():
@@ -274,18 +344,18 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _read_data(section: Any, problems: list[str]) -> DataSpec | None:
+def _read_data(section: Any, place: str, problems: list[str]) -> DataSpec | None:
     kinds = {kind.name: kind for kind in SPECIFICATIONS}
     names = ", ".join(kinds)
     if not isinstance(section, Mapping) or "name" not in section:
-        problems.append(f"data.name: must be one of {names}, got nothing")
+        problems.append(f"{place}.name: must be one of {names}, got nothing")
         return None
     name = section["name"]
     if name not in kinds:
-        problems.append(f"data.name: must be one of {names}, got {name!r}{nearest(str(name), kinds)}")
+        problems.append(f"{place}.name: must be one of {names}, got {name!r}{nearest(str(name), kinds)}")
         return None
     rest = {key: value for key, value in section.items() if key != "name"}
-    return _read(kinds[name], rest, "data", problems)
+    return _read(kinds[name], rest, place, problems)
 
 
 def _read(kind: Any, value: Any, place: str, problems: list[str]) -> Any:
@@ -335,6 +405,7 @@ def _range_problems(experiment: Experiment) -> typing.Iterator[str]:
     scenario, verdict = experiment.scenario, experiment.verdict
     least = {
         "seed": (experiment.seed, 0),
+        "scenario.group": (scenario.group, 1),
         "scenario.unseen_per_pair": (scenario.unseen_per_pair, 1),
         "scenario.retained_per_pair": (scenario.retained_per_pair, 0),
         "scenario.held_out_per_pair": (scenario.held_out_per_pair, 1),
@@ -348,9 +419,24 @@ def _range_problems(experiment: Experiment) -> typing.Iterator[str]:
                 f"scenario.{name}.pairs: each pair deletes another record, so there can be at most "
                 f"{side.records} (scenario.{name}.records), got {side.pairs}"
             )
+        if scenario.gone >= side.records:
+            yield (
+                f"scenario.{name}.records: {scenario.gone} records leave up to version {scenario.versions[1]} "
+                f"(scenario.group times scenario.versions), so there must be more than these, got {side.records}"
+            )
     for key, (value, low) in least.items():
         if value < low:
             yield f"{key}: must be at least {low}, got {value}"
+    first, last = scenario.versions
+    if not 0 <= first < last:
+        yield f"scenario.versions: must be two numbers, the earlier first, such as [0, 1], got [{first}, {last}]"
+    elif not 1 <= scenario.deleted_queries <= scenario.group * (last - first):
+        yield (
+            f"scenario.deleted_per_pair: {scenario.group * (last - first)} records leave between versions {first} and "
+            f"{last}, so it must be 1 to that, got {scenario.deleted_queries}"
+        )
+    if scenario.attacked == "retained" and not scenario.retained_per_pair:
+        yield "scenario.retained_per_pair: retained records are attacked, so it must be at least 1, got 0"
     if scenario.adversary == "per_record":
         yield from _per_record_problems(scenario)
     if verdict.limit is not None and not 0.5 < verdict.limit < 1:
@@ -362,6 +448,15 @@ def _range_problems(experiment: Experiment) -> typing.Iterator[str]:
             "verdict.limit: fixed pools are for reproduction and decide nothing (leak-free audits look significant); "
             'set scenario.pools = "redrawn", or leave the limit out'
         )
+    if experiment.shadow != ShadowSettings() and scenario.adversary == "per_record":
+        yield (
+            "shadow: a per-record adversary's shadow models are of the candidate records themselves; leave it out, or "
+            'set scenario.adversary = "population"'
+        )
+    try:
+        experiment.build_defense()
+    except ExperimentError as error:
+        yield from error.problems
     if experiment.attacks.per_record and scenario.adversary != "per_record":
         yield (
             f"attacks.per_record: {experiment.attacks.per_record[0]} needs shadow models of the candidate records "
@@ -380,6 +475,13 @@ def _range_problems(experiment: Experiment) -> typing.Iterator[str]:
 
 
 def _per_record_problems(scenario: Scenario) -> typing.Iterator[str]:
+    plain = Scenario()
+    for name in ("group", "versions", "replaced", "attacked"):
+        if getattr(scenario, name) != getattr(plain, name):
+            yield (
+                f"scenario.{name}: with a per-record adversary one candidate is deleted at a time and attacked; leave "
+                f'it out, or set scenario.adversary = "population"'
+            )
     if scenario.pools != "redrawn":
         yield 'scenario.pools: a per-record adversary\'s originals draw by coins; leave it at "redrawn"'
     if scenario.shadow.pairs != scenario.target.pairs:

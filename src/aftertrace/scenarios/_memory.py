@@ -4,10 +4,9 @@ import os
 from collections.abc import Sequence
 
 from aftertrace.engine import Engine
-from aftertrace.procedures import Retrain
 from aftertrace.scenarios._assess import Progress
 from aftertrace.scenarios._draw import Unit
-from aftertrace.scenarios._simulate import Simulation
+from aftertrace.scenarios._simulate import Simulation, trainer_of
 from aftertrace.trainers import Bounded, NetworkTrainer, Size, Trainer
 
 _PROCESS = 2**28  # an interpreter with its libraries
@@ -21,14 +20,14 @@ def machine_share() -> int:
 
 def process_bytes(simulation: Simulation, unit: Unit) -> int | None:
     """About the most that a process holds that works on a unit; None where the trainer does not say."""
-    procedure = simulation.procedure
-    if not isinstance(procedure, Retrain):
+    trainer = trainer_of(simulation.procedure)
+    if trainer is None:
         return None
-    data, queries = simulation.data, len(unit.queries)
-    size = Size(records=len(unit.train), features=data.x.shape[1], classes=len(data.classes), models=unit.n_models)
-    masks = 4 * unit.n_models * len(data)  # `keep`, and what is cut out of it
+    data, queries, models = simulation.data, len(unit.queries), simulation.n_models(unit)
+    size = Size(records=len(unit.train), features=data.x.shape[1], classes=len(data.classes), models=models)
+    masks = 4 * models * len(data)  # `keep`, and what is cut out of it
     answers = 8 * (queries + len(unit.train) + len(unit.test)) * (data.x.shape[1] + 8 * len(data.classes))
-    training = training_bytes(procedure.trainer, size)
+    training = training_bytes(trainer, size)
     return None if training is None else training + masks + answers
 
 

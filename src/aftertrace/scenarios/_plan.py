@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,15 +16,15 @@ from aftertrace.attacks import Adversary
 from aftertrace.data import load
 from aftertrace.engine import Engine
 from aftertrace.posteriors import Posteriors, concatenate, to_parquet
-from aftertrace.procedures import Retrain
 from aftertrace.results import Result, Scores
 from aftertrace.scenarios._assess import Assessment, Progress, assess
 from aftertrace.scenarios._certify import compare, n_certified, pair_to_compare
-from aftertrace.scenarios._draw import SIDES, Unit, draw_units
+from aftertrace.scenarios._draw import SIDES, Unit
 from aftertrace.scenarios._experiment import Experiment
 from aftertrace.scenarios._memory import process_bytes, within
 from aftertrace.scenarios._run import counts_of, overfitting_of, result_of
-from aftertrace.scenarios._simulate import Simulation, simulate, warm_up
+from aftertrace.scenarios._sides import attacked, drawn_units, released, simulations_of
+from aftertrace.scenarios._simulate import Simulation, simulate, trainer_of, warm_up
 from aftertrace.scenarios._verdict import Judgement
 from aftertrace.store import write_atomically
 
@@ -88,25 +89,26 @@ def plan(
     seconds = {"start": time.process_time()}  # so far: imports
     began = time.perf_counter()
     engine.prepare(warm_up)
-    data = load(experiment.data, data_dir=data_dir)
-    units = draw_units(experiment.scenario, n_records=len(data), seed=experiment.seed)
-    simulation = Simulation(data=data, procedure=experiment.build_procedure(), seed=experiment.seed, device=device)
-    needed = [process_bytes(simulation, unit) for unit in units]
+    simulations = simulations_of(experiment, partial(load, data_dir=data_dir), device=device)
+    units = drawn_units(experiment, simulations)
+    needed = [process_bytes(simulations[unit.side], unit) for unit in units]
     limited = within(engine, needed, memory, progress)
-    trial = _Trial(simulation, limited, progress)
+    trial = _Trial(experiment, simulations, limited, progress)
     at_once = limited.at_once
     seconds["start"] += time.perf_counter() - began
 
     sides = {side: [unit for unit in units if unit.side == side] for side in SIDES}
     seconds["start"] += trial.first_seconds(sides["target"][0])
     seconds["training"] = sum(map(trial.side_seconds, sides.values()))
-    models, certified = sum(unit.n_models for unit in units), 0
-    procedure = simulation.procedure
-    if isinstance(procedure, Retrain) and pair_to_compare(procedure.trainer) is not None:
-        certified = n_certified(models)
-        seconds["certificate"] = trial.certificate_seconds(sides["target"][0], certified)
+    models, certified = sum(simulations[unit.side].n_models(unit) for unit in units), 0
+    trainer = trainer_of(simulations["target"].procedure)
+    if trainer is not None and pair_to_compare(trainer) is not None:
+        per_line = 1 + len(simulations["target"].trained(units[-1]))
+        lines = n_certified(models, per_line)
+        certified = lines * per_line
+        seconds["certificate"] = trial.certificate_seconds(sides["target"][0], lines)
     queries = {side: sum(len(unit.queries) for unit in own) for side, own in sides.items()}
-    seconds["attacks"], assessment = trial.attack_seconds(experiment, {s: len(own) for s, own in sides.items()})
+    seconds["attacks"], assessment = trial.attack_seconds({s: len(own) for s, own in sides.items()})
     made = Plan(
         models=models,
         units=len(units),
@@ -118,15 +120,18 @@ def plan(
         seconds=seconds,
     )
     counts, overfitting = counts_of(trial.target, trial.facts), overfitting_of(trial.facts)
-    result = result_of(experiment, None, data, assessment, counts, None, overfitting)
+    result = result_of(experiment, None, simulations["target"].data, assessment, counts, None, overfitting)
     return made, result, assessment.scores
 
 
 class _Trial:
     """Small pieces of an experiment, timed."""
 
-    def __init__(self, simulation: Simulation, engine: Engine, progress: Progress) -> None:
-        self.simulation, self.engine, self.at_once, self.progress = simulation, engine, engine.at_once, progress
+    def __init__(
+        self, experiment: Experiment, simulations: Mapping[str, Simulation], engine: Engine, progress: Progress
+    ) -> None:
+        self.experiment, self.simulations = experiment, simulations
+        self.engine, self.at_once, self.progress = engine, engine.at_once, progress
         self.tables: dict[str, list[Posteriors]] = {}  # of the units tried last, by side
         self.facts: list[Mapping[str, Any]] = []
 
@@ -142,7 +147,7 @@ class _Trial:
     def side_seconds(self, units: Sequence[Unit]) -> float:
         """Of all units of a side: one on each worker with more and more deletions, then more and more units."""
         rounds = max(1, math.ceil(len(units) / self.at_once))
-        one = _extrapolated(lambda n: self._spent([_shorter(units[0], n)] * self.at_once), full=len(units[0].deleted))
+        one = _extrapolated(lambda n: self._spent([_shorter(units[0], n)] * self.at_once), full=units[0].pairs)
         if one >= LONG_ENOUGH or rounds == 1:
             return max(1.0, len(units) / self.at_once) * one
         return _extrapolated(lambda n: self._spent(units[: n * self.at_once]), full=rounds)
@@ -152,27 +157,27 @@ class _Trial:
         began = time.perf_counter()
         side = self.tables[units[0].side] = []
         with TemporaryDirectory() as folder:
-            for number, (table, facts) in self.engine.map(simulate, self.simulation, units):
+            for number, (table, facts) in self.engine.map(simulate, self.simulations[units[0].side], units):
                 write_atomically(Path(folder) / f"{number}.parquet", to_parquet(table, facts=facts))
                 side.append(table)
                 self.facts = [facts]
         return time.perf_counter() - began
 
-    def certificate_seconds(self, unit: Unit, versions: int) -> float:
-        """Of so many versions by the reference, each worker's first with what it has to read for that."""
+    def certificate_seconds(self, unit: Unit, lines: int) -> float:
+        """Of so many lines by the reference, each worker's first with what it has to read for that."""
         unit = _shorter(unit, max(1, self.target.pair.max() + 1))
-        task = unit, (1,), self.target.log_values, self.target.pair
+        task = unit, (0,), self.target.log_values, self.target.pair
         spent = []
         for _ in range(2):
             began = time.perf_counter()
-            for _ in self.engine.map(compare, self.simulation, [task] * self.at_once):
+            for _ in self.engine.map(compare, self.simulations, [task] * self.at_once):
                 pass
             spent.append(time.perf_counter() - began)
-        return spent[0] + max(0.0, versions / self.at_once - 1) * min(spent)
+        return spent[0] + max(0.0, lines / self.at_once - 1) * min(spent)
 
-    def attack_seconds(self, experiment: Experiment, originals: Mapping[str, int]) -> tuple[float, Assessment]:
+    def attack_seconds(self, originals: Mapping[str, int]) -> tuple[float, Assessment]:
         """Of all attacks, and what they found on copies of the trial's units."""
-        verdict = experiment.verdict
+        experiment, verdict = self.experiment, self.experiment.verdict
         judgement = Judgement(
             attack=verdict.attack, limit=verdict.largest_auc, confidence=verdict.confidence, seed=experiment.seed
         )
@@ -181,7 +186,16 @@ class _Trial:
 
         def tried(n: int) -> float:
             tables = {
-                side: _copies(self.tables[side], max(2, math.ceil(n / 100 * originals[side])), pairs[side])
+                side: released(
+                    experiment,
+                    side,
+                    attacked(
+                        experiment,
+                        self.simulations,
+                        side,
+                        _copies(self.tables[side], max(2, math.ceil(n / 100 * originals[side])), pairs[side]),
+                    ),
+                )
                 for side in SIDES
             }
             began = time.perf_counter()
@@ -235,7 +249,8 @@ def _extrapolated(seconds_of: Callable[[int], float], full: int, *, start: int =
 
 def _shorter(unit: Unit, pairs: int) -> Unit:
     """A unit with its first `pairs` deletions."""
-    return replace(unit, deleted=unit.deleted[:pairs], queries=unit.queries.select(unit.queries.pair < pairs))
+    queries = unit.queries.select(unit.queries.pair < pairs)
+    return replace(unit, deleted=unit.deleted[:pairs], added=unit.added[:pairs], queries=queries)
 
 
 def _copies(tables: Sequence[Posteriors], originals: int, pairs: int) -> Posteriors:

@@ -2,9 +2,10 @@
 
 import platform
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,17 @@ import numpy as np
 
 from aftertrace._hashing import canonical, digest
 from aftertrace.attacks import Adversary, Attack
-from aftertrace.data import Dataset, load
+from aftertrace.data import Dataset, DataSpec, load
+from aftertrace.defenses import utility_cost
 from aftertrace.engine import Engine, InProcess
 from aftertrace.posteriors import Posteriors, Role, Use
-from aftertrace.procedures import Procedure, Retrain
+from aftertrace.procedures import Procedure
 from aftertrace.results import (
     Certificate,
     Counts,
     DataSummary,
     Overfitting,
+    PrivacyResult,
     Result,
     Scores,
     SequentialResult,
@@ -29,18 +32,19 @@ from aftertrace.results import (
 )
 from aftertrace.scenarios._assess import Assessment, Progress, assess
 from aftertrace.scenarios._certify import certify
-from aftertrace.scenarios._draw import SIDES, draw_units
+from aftertrace.scenarios._draw import SIDES
 from aftertrace.scenarios._experiment import Experiment
 from aftertrace.scenarios._groups import groups_of
 from aftertrace.scenarios._memory import process_bytes, within
 from aftertrace.scenarios._sequential import MOST_ORIGINALS, decide
-from aftertrace.scenarios._simulate import LIBRARIES, Probe, Simulation, library_version, warm_up
+from aftertrace.scenarios._sides import attacked, drawn_units, released, simulations_of
+from aftertrace.scenarios._simulate import LIBRARIES, Probe, Simulation, library_version, trainer_of, warm_up
 from aftertrace.scenarios._statements import not_tested, run_notes, threat_model
 from aftertrace.scenarios._toml import to_toml
 from aftertrace.scenarios._units import obtain, side_of
 from aftertrace.scenarios._verdict import Judgement
 from aftertrace.store import RunFolder, make_folder
-from aftertrace.trainers import is_compiled
+from aftertrace.trainers import Private, Size, is_compiled
 
 COMPILING = "note: the first run after an installation compiles the trainers, which takes about a minute"
 
@@ -59,8 +63,10 @@ def run_experiment(
     *,
     out: Path | None = None,
     data_dir: Path | None = None,
+    read: Callable[[DataSpec], Dataset] | None = None,
     engine: Engine | None = None,
     force: bool = False,
+    units: Path | None = None,
     procedure: Procedure | None = None,
     attacks: Sequence[Attack] = (),
     probes: Mapping[str, Probe] | None = None,
@@ -73,9 +79,10 @@ def run_experiment(
 ) -> Run:
     """Simulate, attack and judge; keep everything in `out` (default: a folder below `runs/` named by content).
 
-    Finished units are read, not trained again: run a killed run again to resume it. `procedure` replaces the
-    experiment's model and procedure; `attacks` are added to the experiment's; `probes` measure more. Models are
-    trained on `device`. As many units are at work at once as the engine has workers and `memory` bytes hold (default:
+    Finished units are read, not trained again: run a killed run again to resume it. `units`: a folder for them that
+    several runs share; `read`: gives the data, by default from `data_dir`. `procedure` replaces the experiment's model
+    and procedure; `attacks` are added to the experiment's; `probes` measure more. Models are trained on `device`. As
+    many units are at work at once as the engine has workers and `memory` bytes hold (default:
     a quarter of the machine's). `keep_models`: the models of each unit stay too, in `models/`. `until_decided`: target
     originals are added, as many at a time as the experiment has, until the verdict is decided or there are
     `most_originals`; the verdict is then that of a confidence sequence, which looking does not spoil.
@@ -85,22 +92,18 @@ def run_experiment(
         progress(COMPILING, 0, 0)
     started = time.monotonic()
     engine.prepare(warm_up)
-    data = load(experiment.data, data_dir=data_dir)
-    groups = groups_of(data, experiment.verdict.slices)
-    simulation = Simulation(
-        data=data,
-        procedure=procedure or experiment.build_procedure(),
-        seed=experiment.seed,
-        probes=probes or {},
-        device=device,
+    simulations = simulations_of(
+        experiment, read or partial(load, data_dir=data_dir), procedure=procedure, probes=probes or {}, device=device
     )
-    drawn = draw_units(experiment.scenario, n_records=len(data), seed=experiment.seed)
-    engine = within(engine, [process_bytes(simulation, unit) for unit in drawn], memory, progress)
-    identity = _identity(experiment, simulation)
-    folder = RunFolder.open(out or default_folder(identity, experiment), identity=identity, force=force)
+    data = simulations["target"].data
+    groups = groups_of(data, experiment.verdict.slices)
+    drawn = drawn_units(experiment, simulations)
+    engine = within(engine, [process_bytes(simulations[unit.side], unit) for unit in drawn], memory, progress)
+    identity = _identity(experiment, simulations)
+    folder = RunFolder.open(out or default_folder(identity, experiment), identity=identity, force=force, units=units)
     folder.write("experiment.toml", to_toml(experiment.as_dict()))
     if keep_models:
-        _describe_models(simulation, folder)
+        _describe_models(simulations["target"], folder)
     every_attack = (*experiment.build_attacks(), *attacks)
     sequence, replaced = None, list[str]()
     if until_decided:
@@ -108,22 +111,26 @@ def run_experiment(
         experiment, sequence, replaced = decide(
             experiment,
             by_verdict,
-            simulation,
+            simulations,
             folder,
             engine,
             progress,
             most_originals=most_originals,
             keep_models=keep_models,
         )
-        drawn = draw_units(experiment.scenario, n_records=len(data), seed=experiment.seed)
-    units = {simulation.address(unit): unit for unit in drawn}
-    finished, damaged = obtain(simulation, units, folder, engine, progress, keep_models=keep_models)
+        drawn = drawn_units(experiment, simulations)
+    addressed = {simulations[unit.side].address(unit): unit for unit in drawn}
+    finished, damaged = obtain(simulations, addressed, folder, engine, progress, keep_models=keep_models)
     tables = {address: table for address, (table, _) in finished.items()}
-    certificate = certify(simulation, units, tables, folder, engine, progress)
+    certificate = certify(simulations, addressed, tables, folder, engine, progress)
     trained = time.monotonic()
 
-    shadow, shadow_facts = side_of([finished[a] for a, unit in units.items() if unit.side == "shadow"])
-    target, target_facts = side_of([finished[a] for a, unit in units.items() if unit.side == "target"])
+    shadow, shadow_facts = side_of([finished[a] for a, unit in addressed.items() if unit.side == "shadow"])
+    target, target_facts = side_of([finished[a] for a, unit in addressed.items() if unit.side == "target"])
+    undefended = attacked(experiment, simulations, "target", target)
+    shadow = released(experiment, "shadow", attacked(experiment, simulations, "shadow", shadow))
+    target = released(experiment, "target", undefended)
+    utility = None if experiment.defense == "none" else utility_cost(undefended, target)
     verdict = experiment.verdict
     judgement = Judgement(
         attack=verdict.attack,
@@ -132,6 +139,7 @@ def run_experiment(
         crossed=experiment.scenario.pools == "fixed",
         confidence=verdict.confidence,
         seed=experiment.seed,
+        attacked=experiment.scenario.attacked,
         sequence=sequence,
     )
     assessment = assess(
@@ -146,9 +154,13 @@ def run_experiment(
         groups={name: group.at(target.record) for name, group in groups.items()},
     )
     counts = counts_of(target, [*shadow_facts, *target_facts])
-    training = _training(simulation.procedure, [*shadow_facts, *target_facts], certificate)
+    training = _training(simulations["target"].procedure, [*shadow_facts, *target_facts], certificate)
     overfitting = overfitting_of(target_facts)
-    result = result_of(experiment, procedure, data, assessment, counts, training, overfitting, sequence)
+    result = replace(
+        result_of(experiment, procedure, data, assessment, counts, training, overfitting, sequence),
+        utility=utility,
+        privacy=_privacy(experiment, simulations["target"], assessment),
+    )
     folder.write("scores.parquet", assessment.scores.to_parquet())
     folder.write("result.json", result.to_json())
     seconds = {"training": round(trained - started, 3), "attacks": round(time.monotonic() - trained, 3)}
@@ -159,7 +171,7 @@ def run_experiment(
             **circumstances(device),
             "seconds": seconds,
             "retrained_because_damaged": [*replaced, *damaged],
-            "units": list(units),
+            "units": list(addressed),
         },
     )
     return Run(result=result, scores=assessment.scores, folder=folder.path)
@@ -219,16 +231,19 @@ def default_folder(identity: Mapping[str, Any], experiment: Experiment) -> Path:
     return Path("runs") / f"{type(experiment.data).name}-{experiment.model.name.split(':')[-1]}-{digest(identity)[:8]}"
 
 
-def _identity(experiment: Experiment, simulation: Simulation) -> dict[str, Any]:
+def _identity(experiment: Experiment, simulations: Mapping[str, Simulation]) -> dict[str, Any]:
     """What a run folder keeps for its life. The numbers of originals may grow, attacks and verdict may change."""
     settings = experiment.as_dict()
+    simulation, other = simulations["target"], simulations["shadow"]
     scenario = settings["scenario"]
     for side in SIDES:
         scenario[side] = {key: value for key, value in scenario[side].items() if key != "originals"}
+    del scenario["attacked"]  # the queries are the same
     return {
         "seed": experiment.seed,
         "data": {"name": simulation.data.name, "fingerprint": simulation.data.fingerprint},
         "model": settings["model"],
+        "shadow": {"model": settings["shadow"]["model"], "data": other.data.fingerprint},
         "procedure": canonical(simulation.procedure),
         "scenario": scenario,
         "probes": canonical(simulation.probes),
@@ -265,16 +280,34 @@ def _training(
     procedure: Procedure, facts: Sequence[Mapping[str, Any]], certificate: Certificate | None
 ) -> Training | None:
     """What the result says of the training; None for a procedure of the user's own."""
-    if not isinstance(procedure, Retrain):
+    trainer = trainer_of(procedure)
+    if trainer is None:
         return None
     names = sorted({name for each in facts for name in each["worst"]})
     return Training(
-        trainer=type(procedure.trainer).__name__,
-        promise=procedure.trainer.promise.value,
+        trainer=type(trainer).__name__,
+        promise=trainer.promise.value,
         fallbacks=sum(each["counts"].get("fallbacks", 0) for each in facts),
         worst={name: max(each["worst"].get(name, 0.0) for each in facts) for name in names},
         certificate=certificate,
     )
+
+
+def _privacy(experiment: Experiment, target: Simulation, assessment: Assessment) -> PrivacyResult | None:
+    """What a private trainer promises, beside what was found."""
+    trainer, scenario = trainer_of(target.procedure), experiment.scenario
+    if not isinstance(trainer, Private):
+        return None
+    shards = experiment.procedure.shards if experiment.procedure.name == "sisa" else 1
+    size = Size(
+        records=scenario.target.records // shards,
+        features=target.data.x.shape[1],
+        classes=len(target.data.classes),
+        models=1,
+    )
+    found = next(each for each in assessment.attacks if each.name == experiment.verdict.attack)
+    models = 2 if scenario.attacked == "retained" else 1
+    return PrivacyResult.of(trainer.guarantee(size), found.auc, models=models)
 
 
 def overfitting_of(facts: Sequence[Mapping[str, float]]) -> Overfitting:

@@ -1,5 +1,6 @@
 """An audit that goes on until it is decided: block after block of target originals, looked at after each."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -8,13 +9,14 @@ from aftertrace._random import Stream, rng_for
 from aftertrace.attacks import Attack
 from aftertrace.engine import Engine
 from aftertrace.errors import ExperimentError
-from aftertrace.posteriors import Posteriors, Role, Use
+from aftertrace.posteriors import Posteriors
 from aftertrace.results import Outcome, SequentialResult
 from aftertrace.scenarios._assess import Progress
-from aftertrace.scenarios._draw import draw_units
+from aftertrace.scenarios._draw import SIDES
 from aftertrace.scenarios._experiment import Experiment
+from aftertrace.scenarios._sides import drawn_units, seen
 from aftertrace.scenarios._simulate import Simulation
-from aftertrace.scenarios._units import Finished, obtain, side_of
+from aftertrace.scenarios._units import obtain
 from aftertrace.scenarios._verdict import outcome_of
 from aftertrace.statistics import auc_by_original, confidence_sequence
 from aftertrace.store import RunFolder
@@ -26,7 +28,7 @@ _Look = tuple[int, float, float, float]  # originals, estimate, low, high
 def decide(
     experiment: Experiment,
     attack: Attack,
-    simulation: Simulation,
+    simulations: Mapping[str, Simulation],
     folder: RunFolder,
     engine: Engine,
     progress: Progress,
@@ -51,18 +53,18 @@ def decide(
     replaced: list[str] = []
     while True:
         grown = _with_originals(experiment, min(most_originals, block * (len(looks) + 1)))
-        drawn = draw_units(grown.scenario, n_records=len(simulation.data), seed=grown.seed)
-        sides = {
+        drawn = drawn_units(grown, simulations)
+        drawn_now = {
             "shadow": [unit for unit in drawn if unit.side == "shadow"] if scorer is None else [],
             "target": [unit for unit in drawn if unit.side == "target"][trained:],
         }
-        units = {simulation.address(unit): unit for own in sides.values() for unit in own}
-        finished, damaged = obtain(simulation, units, folder, engine, progress, keep_models=keep_models)
-        tables = {side: _table([finished[simulation.address(unit)] for unit in own]) for side, own in sides.items()}
+        units = {simulations[side].address(unit): unit for side, some in drawn_now.items() for unit in some}
+        finished, damaged = obtain(simulations, units, folder, engine, progress, keep_models=keep_models)
+        own = {side: [done for a, done in finished.items() if units[a].side == side] for side in SIDES}
         if scorer is None:
-            scorer = attack.fit(tables["shadow"], rng=rng_for(experiment.seed, Stream.ATTACK, attack.name))
-        target = tables["target"]
-        assert target is not None
+            shadow = seen(grown, simulations, "shadow", own["shadow"])
+            scorer = attack.fit(shadow, rng=rng_for(experiment.seed, Stream.ATTACK, attack.name))
+        target = seen(grown, simulations, "target", own["target"])
         replaced += damaged
         trained = grown.scenario.target.originals
         values = np.concatenate([values, _aucs(scorer.score(target), target)])
@@ -74,14 +76,10 @@ def decide(
             return grown, _result(attack, experiment.verdict.confidence, looks, decided), replaced
 
 
-def _table(finished: list[Finished]) -> Posteriors | None:
-    return side_of(finished)[0] if finished else None
-
-
 def _aucs(score: np.ndarray, target: Posteriors) -> np.ndarray:
     """One AUC per original of the block that has both roles."""
-    rows = np.flatnonzero((target.use == Use.EVALUATE) & np.isin(target.role, (Role.DELETED, Role.UNSEEN)))
-    own = auc_by_original(score[rows], target.role[rows] == Role.DELETED, target.original[rows])[1]
+    rows = np.flatnonzero(target.is_compared)
+    own = auc_by_original(score[rows], target.is_attacked[rows], target.original[rows])[1]
     return own[np.isfinite(own)]
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from aftertrace.posteriors import Posteriors, Role
+from aftertrace.posteriors import Posteriors
 from aftertrace.results import Discoveries, Scores, SliceResult
 from aftertrace.scenarios._controls import interval_of
 from aftertrace.scenarios._groups import Grouping
@@ -47,7 +47,7 @@ def slice_results(
     without one of the roles are left out. Tests: sign flips over originals; with one original, Mann and Whitney's.
     """
     found = []
-    is_deleted = table.role[rows] == Role.DELETED
+    is_deleted = table.is_attacked[rows]
     for by, name, part in _parts(table, rows, groups):
         deleted, unseen = int((part & is_deleted).sum()), int((part & ~is_deleted).sum())
         if not (deleted and unseen):
@@ -114,7 +114,7 @@ def discoveries(classical: Array, score: Array, table: Posteriors, rows: NDArray
     Its guarantee is proved for `before` and `after` of records that are deleted once, among shared unseen records
     (positive dependence), and simulated for `worse`, records of several originals, and those compared with themselves.
     """
-    told = Scores.of(table, {}).deletions(rows[table.role[rows] == Role.DELETED], before=classical, after=score)
+    told = Scores.of(table, {}).deletions(rows[table.is_attacked[rows]], before=classical, after=score)
     before, after, worse = (
         int((benjamini_hochberg(p_value) <= FDR).sum()) for p_value in (told.before, told.after, told.worse)
     )

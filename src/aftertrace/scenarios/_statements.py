@@ -3,7 +3,7 @@
 import math
 
 from aftertrace.results import Counts, SequentialResult
-from aftertrace.scenarios._experiment import Experiment
+from aftertrace.scenarios._experiment import Experiment, Scenario
 
 LOW_RATE_QUERIES = 1000
 """Evaluated unseen queries that a false-positive rate of 1 % needs."""
@@ -12,40 +12,89 @@ LOW_RATE_QUERIES = 1000
 def threat_model(experiment: Experiment, *, custom: bool) -> tuple[str, ...]:
     """Who the attacker is, what is seen, and how the deployer works."""
     scenario = experiment.scenario
-    seeds = {
-        "fresh": "every version is trained with new random numbers",
-        "same": "every version is trained with the random numbers of the original",
-        "coupled": "every version is trained with the random numbers of the original, record by record",
-    }
-    deployer = (
-        "The deployer forgets by a procedure of its own; see the settings."
-        if custom
-        else f"The deployer forgets by training a new model on the records that remain; "
-        f"{seeds[experiment.procedure.seed]}."
-    )
-    knows_candidates = scenario.adversary == "per_record"
+    first, last = scenario.versions
+    seen = "the model before and after one deletion" if scenario.group == 1 else "the model before and after a deletion"
+    if (first, last) != (0, 1):
+        names = ["the original model" if number == 0 else f"version {number}" for number in (first, last)]
+        seen = " and ".join(names)
     return (
-        "The attacker asks the model before and after one deletion for its posteriors at a record, and knows the "
-        "record's true class.",
-        "The attacker can train shadow models of the same kind with and without the candidate records themselves."
-        if knows_candidates
-        else "The attacker can train shadow models of the same kind on other records of the same population.",
-        deployer,
-        f"One record is deleted at a time, drawn at random from {scenario.target.records} training records.",
+        f"The attacker asks {seen} for its posteriors at a record, and knows the record's true class.",
+        _shadow_models(experiment),
+        *_release(experiment),
+        "The deployer forgets by a procedure of its own; see the settings." if custom else _deployer(experiment),
+        _deletions(scenario),
     )
+
+
+def _shadow_models(experiment: Experiment) -> str:
+    if experiment.scenario.adversary == "per_record":
+        return (
+            "The attacker can train shadow models of the same kind with and without the candidate records themselves."
+        )
+    other = experiment.shadow
+    kind = "of the same kind" if other.model is None else f"of another kind ({other.model.name})"
+    records = (
+        "other records of the same population" if other.data is None else f"records of other data ({other.data.name})"
+    )
+    return f"The attacker can train shadow models {kind} on {records}."
+
+
+def _release(experiment: Experiment) -> tuple[str, ...]:
+    if experiment.defense == "none":
+        return ()
+    return (
+        f"Every version releases its posteriors through {experiment.defense} only; the attacker knows that, and learns "
+        f"on shadow models released alike.",
+    )
+
+
+def _deployer(experiment: Experiment) -> str:
+    procedure = experiment.procedure
+    seeds = {
+        "fresh": "with new random numbers",
+        "same": "with the random numbers of the original",
+        "coupled": "with the random numbers of the original, record by record",
+    }[procedure.seed]
+    if procedure.name == "retrain":
+        return (
+            f"The deployer forgets by training a new model on the records that remain; every version is trained "
+            f"{seeds}."
+        )
+    slices = f", from the checkpoint before the touched one of {procedure.slices} slices"
+    return (
+        f"The deployer trains a model on each of {procedure.shards} shards and releases their {procedure.aggregate}; "
+        f"to forget, the shard that held the record is trained anew {seeds}"
+        f"{slices if procedure.slices > 1 else ''} (SISA)."
+    )
+
+
+def _deletions(scenario: Scenario) -> str:
+    records = f"drawn at random from {scenario.target.records} training records"
+    number = "One record is" if scenario.group == 1 else f"{scenario.group} records are"
+    joined = ", and as many new ones join" if scenario.replaced else ""
+    sentence = f"{number} deleted at a time, {records}{joined}."
+    if scenario.attacked == "retained":
+        return f"{sentence} Attacked are records that stayed in both versions."
+    asked = scenario.deleted_queries
+    between = scenario.group * (scenario.versions[1] - scenario.versions[0])
+    return sentence if asked == between else f"{sentence} Attacked are {asked} of the {between} that left between both."
 
 
 def not_tested(experiment: Experiment) -> tuple[str, ...]:
     """What this audit says nothing about."""
+    scenario = experiment.scenario
+    several = scenario.gone > 1
     return (
         *(
             ()
-            if experiment.scenario.adversary == "per_record"
+            if scenario.adversary == "per_record"
             else ("Attackers who know candidate records and train shadow models with and without them.",)
         ),
-        "Attackers who see only predicted classes, more than two versions, or the model's parameters.",
-        "Several records deleted at once, added records, and approximate unlearning.",
-        *(() if experiment.scenario.retained_per_pair else ("Records that stayed in the training set.",)),
+        "Attackers who see more than two versions, or the model's parameters"
+        + ("." if experiment.defense == "LabelOnly" else ", and those who see only predicted classes: they see less."),
+        ("Approximate unlearning" if several else "Several records deleted at once, and approximate unlearning")
+        + ("." if scenario.replaced else ", and records that join."),
+        *(() if scenario.retained_per_pair else ("Records that stayed in the training set.",)),
     )
 
 

@@ -35,6 +35,18 @@ def _toml_value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)  # booleans, numbers and basic strings are written alike
 
 
+def nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with dotted keys as nested tables; later ones replace or extend earlier ones."""
+    table: dict[str, Any] = {}
+    for key, value in dotted.items():
+        *place, last = key.split(".")
+        own = table
+        for part in place:
+            own = own.setdefault(part, {})
+        own[last] = copy.deepcopy(value)
+    return table
+
+
 def table_of(table: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
     """Nested settings with `changes`, each `key=value` with a dotted key and a TOML value, or a bare word."""
     changed = copy.deepcopy(dict(table))

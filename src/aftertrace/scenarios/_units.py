@@ -22,7 +22,7 @@ Finished = tuple[Posteriors, Mapping[str, Any]]
 
 
 def obtain(
-    simulation: Simulation,
+    simulations: Mapping[str, Simulation],
     units: Mapping[str, Unit],
     folder: RunFolder,
     engine: Engine,
@@ -30,7 +30,10 @@ def obtain(
     *,
     keep_models: bool,
 ) -> tuple[dict[str, Finished], list[str]]:
-    """All units by address, read or trained; and the addresses of files that were damaged and trained again."""
+    """All units by address, read or trained; and the addresses of files that were damaged and trained again.
+
+    `simulations`: of each side.
+    """
     finished: dict[str, Finished] = {}
     damaged = []
     for address in units:
@@ -41,29 +44,29 @@ def obtain(
                 damaged.append(address)
                 progress(f"note: {error}; it is trained again", 0, 0)
     missing = [address for address in units if address not in finished]
-    total = sum(unit.n_models for unit in units.values())
-    done = sum(units[address].n_models for address in finished)
+    models = {address: simulations[unit.side].n_models(unit) for address, unit in units.items()}
+    total, done = sum(models.values()), sum(models[address] for address in finished)
     progress("models", done, total)
     tasks = [(units[address], folder.models_file(address) if keep_models else None) for address in missing]
     with ThreadPoolExecutor(max_workers=1) as writer:  # training goes on while the disk is waited for
         written: deque[Future[None]] = deque()
-        for number, (table, facts) in engine.map(_work, simulation, tasks):
+        for number, (table, facts) in engine.map(_work, simulations, tasks):
             address = missing[number]
             written.append(writer.submit(folder.write_unit, address, table, facts))
             while written and written[0].done():
                 written.popleft().result()  # raises what writing raised
             finished[address] = table, facts
-            done += units[address].n_models
+            done += models[address]
             progress("models", done, total)
         for each in written:
             each.result()
     return finished, damaged
 
 
-def _work(simulation: Simulation, task: tuple[Unit, Path | None]) -> Finished:
+def _work(simulations: Mapping[str, Simulation], task: tuple[Unit, Path | None]) -> Finished:
     """One unit, as workers do it."""
     unit, models = task
-    return simulate(simulation, unit, keep_models=models)
+    return simulate(simulations[unit.side], unit, keep_models=models)
 
 
 def side_of(units: Sequence[Finished]) -> tuple[Posteriors, list[Mapping[str, Any]]]:

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from aftertrace.errors import InputError
 from aftertrace.results import AttackResult, Claim, ControlResult, Outcome, SequentialResult, Verdict
-from aftertrace.statistics import PLANTED_AUC, Interval
+from aftertrace.statistics import PLANTED_AUC
 
 PLANTED = "planted"
 """The control that must find something."""
 BLIND = "blind"
 """The control that sees no model."""
+_SUBJECT = {"deleted": "Deletions", "retained": "Retained records"}
 MOST_MORE = 10_000
 """Originals beyond which a number is no help."""
 
@@ -20,7 +22,7 @@ class Judgement:
     """How to judge, whatever the attacks: the attack of the verdict, its limit, confidence, seed.
 
     `claim`: of differential privacy, in the place of a limit. `crossed`: roles are tied to records that several
-    originals share, as in fixed pools.
+    originals share, as in fixed pools. `attacked`: who is told from unseen records.
 
     `sequence`: what was seen on the way, where originals were added until it was decided.
     """
@@ -31,6 +33,7 @@ class Judgement:
     seed: int
     claim: Claim | None = None
     crossed: bool = False
+    attacked: Literal["deleted", "retained"] = "deleted"
     sequence: SequentialResult | None = None
 
     def __post_init__(self) -> None:
@@ -75,7 +78,7 @@ def judge(
             f"roles are exchangeable, so no figure here can be trusted."
         )
     elif judgement.sequence is not None and limit is not None:
-        outcome, sentence = _of_sequence(judgement.sequence, limit)
+        outcome, sentence = _of_sequence(judgement.sequence, limit, _SUBJECT[judgement.attacked])
         sentence += classical
     elif auc.low is None or auc.high is None:
         outcome = Outcome.INCONCLUSIVE
@@ -86,7 +89,7 @@ def judge(
             outcome = Outcome.INCONCLUSIVE
         if outcome is Outcome.INCONCLUSIVE and limit is not None:
             more = more_originals(limit)
-        sentence = _sentence(outcome, auc, limit, more, learned=found.shadow != "none") + classical
+        sentence = _sentence(outcome, found, judgement, more) + classical
     if judgement.claim is not None:
         sentence += _of_claim(judgement.claim, outcome)
     return Verdict(
@@ -118,7 +121,9 @@ def outcome_of(low: float, high: float, limit: float | None) -> Outcome:
     return Outcome.WITHIN if high <= limit and low >= 1 - limit else Outcome.INCONCLUSIVE
 
 
-def _sentence(outcome: Outcome, auc: Interval, limit: float | None, more: int | None, *, learned: bool) -> str:
+def _sentence(outcome: Outcome, found: AttackResult, judgement: Judgement, more: int | None) -> str:
+    auc, limit, learned = found.auc, judgement.limit, found.shadow != "none"
+    subject = _SUBJECT[judgement.attacked]
     figure = f"AUC {auc.estimate:.2f} ({auc.confidence:.0%} interval {auc.low:.2f} to {auc.high:.2f})"
     over = ""
     if auc.high is not None and auc.high < 0.5:
@@ -129,11 +134,14 @@ def _sentence(outcome: Outcome, auc: Interval, limit: float | None, more: int | 
         )
     match outcome:
         case Outcome.LEAKS if limit is None:
-            return f"Deletions show: comparing both versions tells deleted from unseen records with {figure}.{over}"
+            return (
+                f"{subject} show: comparing both versions tells {judgement.attacked} from unseen records with "
+                f"{figure}.{over}"
+            )
         case Outcome.LEAKS:
-            return f"Deletions show more than allowed: {figure} lies beyond the limit of {limit:.2f}.{over}"
+            return f"{subject} show more than allowed: {figure} lies beyond the limit of {limit:.2f}.{over}"
         case Outcome.WITHIN:
-            return f"Deletions do not show more than allowed: {figure} lies within the limit of {limit:.2f}."
+            return f"{subject} do not show more than allowed: {figure} lies within the limit of {limit:.2f}."
         case Outcome.INCONCLUSIVE if limit is None:
             return (
                 f"Inconclusive: {figure} holds one half, and a planted leak of AUC {PLANTED_AUC:.2f} is not found in "
@@ -145,7 +153,7 @@ def _sentence(outcome: Outcome, auc: Interval, limit: float | None, more: int | 
             return f"No leak is shown: {figure} holds one half, which is not a proof that there is none."
 
 
-def _of_sequence(sequence: SequentialResult, limit: float) -> tuple[Outcome, str]:
+def _of_sequence(sequence: SequentialResult, limit: float, subject: str) -> tuple[Outcome, str]:
     """The verdict of a confidence sequence: valid although it was looked at after every block."""
     low, high = sequence.low[-1], sequence.high[-1]
     figure = (
@@ -155,9 +163,9 @@ def _of_sequence(sequence: SequentialResult, limit: float) -> tuple[Outcome, str
     outcome = outcome_of(low, high, limit)
     match outcome:
         case Outcome.LEAKS:
-            return outcome, f"Deletions show more than allowed: {figure} lies beyond the limit of {limit:.2f}."
+            return outcome, f"{subject} show more than allowed: {figure} lies beyond the limit of {limit:.2f}."
         case Outcome.WITHIN:
-            return outcome, f"Deletions do not show more than allowed: {figure} lies within the limit of {limit:.2f}."
+            return outcome, f"{subject} do not show more than allowed: {figure} lies within the limit of {limit:.2f}."
     return outcome, f"Inconclusive: {figure} holds the limit of {limit:.2f}; allow more originals, or another limit."
 
 

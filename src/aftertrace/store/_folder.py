@@ -23,15 +23,18 @@ class RunFolder:
     """
 
     path: Path
+    units: Path | None = None
 
     @classmethod
-    def open(cls, path: Path, *, identity: Mapping[str, Any], force: bool = False) -> "RunFolder":
-        """The folder of a run, made if absent.
+    def open(
+        cls, path: Path, *, identity: Mapping[str, Any], force: bool = False, units: Path | None = None
+    ) -> "RunFolder":
+        """The folder of a run, made if absent. `units`: where finished units are, if not in it: runs may share them.
 
         `identity`: nested settings that a run keeps for its life. Raises `StoreError` if the folder holds a run
         of another identity (unless `force`: its units stay, its results are replaced), or other files.
         """
-        folder = cls(path)
+        folder = cls(path, units)
         if path.exists() and not path.is_dir():
             raise StoreError(f"{path}: a run needs a folder, and this is a file. Choose another one with --out.")
         manifest = folder.manifest_path
@@ -58,7 +61,7 @@ class RunFolder:
     @property
     def units_path(self) -> Path:
         """Where the finished units are."""
-        return self.path / "posteriors"
+        return self.path / "posteriors" if self.units is None else self.units
 
     @property
     def models_path(self) -> Path:

@@ -16,12 +16,16 @@ from aftertrace.trainers._imported_network import ImportedNetwork
 from aftertrace.trainers._logistic import LogisticModels, LogisticTrainer
 from aftertrace.trainers._network import CNN, MLP, EarlyStopping, Network, NetworkModels, NetworkTrainer
 from aftertrace.trainers._presets import NAMES, Model, Preset
+from aftertrace.trainers._private_logistic import PrivateLogisticModels, PrivateLogisticTrainer
+from aftertrace.trainers._private_network import PrivateNetworkTrainer
+from aftertrace.trainers._private_tree import PrivateTreeModels, PrivateTreeTrainer
 from aftertrace.trainers._protocol import (
     ALLOWED,
     Adjacency,
     Base,
     Bounded,
     Certified,
+    Continuing,
     Guarantee,
     Models,
     Private,
@@ -45,6 +49,7 @@ __all__ = [
     "Base",
     "Bounded",
     "Certified",
+    "Continuing",
     "DenseNet121",
     "EarlyStopping",
     "ForestModels",
@@ -60,6 +65,11 @@ __all__ = [
     "NetworkTrainer",
     "Preset",
     "Private",
+    "PrivateLogisticModels",
+    "PrivateLogisticTrainer",
+    "PrivateNetworkTrainer",
+    "PrivateTreeModels",
+    "PrivateTreeTrainer",
     "Promise",
     "ResNet50",
     "Saveable",

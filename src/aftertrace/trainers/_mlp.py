@@ -51,7 +51,7 @@ class _Room:
 
 def _fit_row(trainer: "NetworkTrainer", data: TrainingData, row: Row, units: NDArray[np.int64], room: _Room) -> State:
     dtype = room.theta.dtype
-    state = initial(units.tolist(), row.seed(INIT))
+    state = row.first or initial(units.tolist(), row.seed(INIT))
     room.theta[:] = np.concatenate([value.T.ravel() for value in state.values()])
     room.first[:] = room.second[:] = 0
     x = np.empty((len(row.train), units[0]), dtype)

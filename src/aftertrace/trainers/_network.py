@@ -14,7 +14,7 @@ from aftertrace.errors import TrainingError, UnsupportedError
 from aftertrace.trainers._device import check_device
 from aftertrace.trainers._image_networks import check_columns
 from aftertrace.trainers._network_rows import Row, rows_of
-from aftertrace.trainers._protocol import Base, Promise, Seeding, Size, TrainingData
+from aftertrace.trainers._protocol import Base, Models, Promise, Seeding, Size, TrainingData
 
 if TYPE_CHECKING:
     import torch
@@ -214,8 +214,26 @@ class NetworkTrainer:
         Raises `TrainingError` where a row has no records or training cannot go on, and `UnsupportedError` for other
         devices or where torch is not installed.
         """
+        return self._fitted(data, keep, _rows(self, data, keep, streams), device)
+
+    def staged(self, stages: int) -> "NetworkTrainer":
+        """With 2 e / (stages + 1) of its e epochs, at least 1: stage r has r / stages of the records."""
+        return replace(self, epochs=max(1, round(2 * self.epochs / (stages + 1))))
+
+    def go_on(
+        self,
+        data: TrainingData,
+        keep: NDArray[np.bool_],
+        *,
+        streams: Sequence[np.random.SeedSequence],
+        device: str = "cpu",
+        start: Sequence[tuple[Models, int]],
+    ) -> "NetworkModels":
+        """As `fit`, from the weights of models trained earlier; moments of the optimiser and units are new."""
+        return self._fitted(data, keep, _started(_rows(self, data, keep, streams), start), device)
+
+    def _fitted(self, data: TrainingData, keep: NDArray[np.bool_], rows: Sequence[Row], device: str) -> "NetworkModels":
         _check_device(device)
-        rows = _rows(self, data, keep, streams)
         states: list[dict[str, NDArray[np.generic]]]
         if device != "cpu":
             from aftertrace.trainers._network_stack import fit_stacked
@@ -256,10 +274,28 @@ class NetworkReference:
         base: Base | None = None,
     ) -> "NetworkModels":
         """As `NetworkTrainer.fit`."""
+        return self._fitted(data, keep, _rows(self.trainer, data, keep, streams), device)
+
+    def staged(self, stages: int) -> "NetworkReference":
+        """As `NetworkTrainer.staged`."""
+        return NetworkReference(self.trainer.staged(stages))
+
+    def go_on(
+        self,
+        data: TrainingData,
+        keep: NDArray[np.bool_],
+        *,
+        streams: Sequence[np.random.SeedSequence],
+        device: str = "cpu",
+        start: Sequence[tuple[Models, int]],
+    ) -> "NetworkModels":
+        """As `NetworkTrainer.go_on`."""
+        return self._fitted(data, keep, _started(_rows(self.trainer, data, keep, streams), start), device)
+
+    def _fitted(self, data: TrainingData, keep: NDArray[np.bool_], rows: Sequence[Row], device: str) -> "NetworkModels":
         _check_device(device)
         from aftertrace.trainers._network_loop import fit_loop
 
-        rows = _rows(self.trainer, data, keep, streams)
         states = fit_loop(self.trainer, data, rows, device=device, tuned=False)
         return _models(self.trainer, data, keep, rows, states, device)
 
@@ -361,6 +397,16 @@ def _n_activations(network: Network, n_features: int) -> int:
         case CNN():
             return n_features // network.shape[0] * (32 + 64)
     return 64 * n_features  # of an unknown module: as of a convolution
+
+
+def _started(rows: Sequence[Row], start: Sequence[tuple[Models, int]]) -> list[Row]:
+    """Rows that go on from networks trained earlier. Raises `UnsupportedError` for other models."""
+    begun = []
+    for row, (models, number) in zip(rows, start, strict=True):
+        if not isinstance(models, NetworkModels):
+            raise UnsupportedError(f"A network goes on from a network, got {type(models).__name__}.")
+        begun.append(replace(row, first=dict(models.states[number])))
+    return begun
 
 
 def _rows(

@@ -99,6 +99,14 @@ def optimizer_of(
     return torch.optim.SGD(parameters, lr=rate, momentum=trainer.momentum, weight_decay=decay, fused=fused)
 
 
+def started(trainer: "NetworkTrainer", data: TrainingData, row: Row) -> nn.Module:
+    """The module that a row's training begins with, on the CPU, in the type of training."""
+    module = build(trainer.network, data.x.shape[1], data.n_classes, row.seed(INIT)).to(dtype_of(trainer))
+    if row.first is not None:
+        module.load_state_dict({name: torch.from_numpy(np.asarray(value)) for name, value in row.first.items()})
+    return module
+
+
 def fit_loop(
     trainer: "NetworkTrainer", data: TrainingData, rows: Sequence[Row], *, device: str, tuned: bool
 ) -> list[State]:
@@ -107,7 +115,7 @@ def fit_loop(
 
 
 def _fit_row(trainer: "NetworkTrainer", data: TrainingData, row: Row, device: str, tuned: bool) -> State:
-    module = build(trainer.network, data.x.shape[1], data.n_classes, row.seed(INIT))
+    module = started(trainer, data, row)
     back = tune(module, data.x.shape[1]) if tuned else None
     module.to(device, dtype_of(trainer))
     generator = generator_of(row, device)
@@ -265,7 +273,7 @@ def _pool_first(module: nn.Sequential) -> None:
 def _flatten_channels_last(module: nn.Sequential, n_features: int) -> dict[str, NDArray[np.intp]]:
     """Replace flattenings of images. -> the new order of columns, by the name of the linear layer's weight"""
     columns: dict[str, NDArray[np.intp]] = {}
-    layers, x = list(module), torch.zeros(1, n_features)
+    layers, x = list(module), torch.zeros(1, n_features, dtype=next(module.parameters()).dtype)
     module.eval()  # a record runs through without masks and without effect on buffers
     with torch.no_grad():
         for i, (flatten, linear) in enumerate(pairwise(layers)):

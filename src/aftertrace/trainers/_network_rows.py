@@ -22,13 +22,17 @@ INIT, ORDER, DROPOUT, VALIDATION = range(4)  # children of a row's stream, by me
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One model to train. `train` and `validation` are record numbers; `mean`, `scale` [F] belong to the model."""
+    """One model to train. `train` and `validation` are record numbers; `mean`, `scale` [F] belong to the model.
+
+    `first`: the weights that training goes on from; new ones without it.
+    """
 
     stream: np.random.SeedSequence
     train: NDArray[np.intp]
     validation: NDArray[np.intp]
     mean: NDArray[np.float64]
     scale: NDArray[np.float64]
+    first: State | None = None
 
     def seed(self, purpose: int) -> int:
         """A seed of 64 bits for a framework's own generator."""

@@ -17,14 +17,13 @@ from aftertrace.trainers._network_loop import (
     Batch,
     MaskedDropout,
     batch_sizes,
-    build,
     draw_mask,
-    dtype_of,
     generator_of,
     optimizer_of,
     refusals,
+    started,
 )
-from aftertrace.trainers._network_rows import INIT, Row, State, Stopping
+from aftertrace.trainers._network_rows import Row, State, Stopping
 from aftertrace.trainers._protocol import TrainingData
 
 if TYPE_CHECKING:
@@ -52,10 +51,7 @@ class _Stack:
 
     def __init__(self, trainer: "NetworkTrainer", data: TrainingData, rows: Sequence[Row], device: str) -> None:
         self.trainer, self.rows = trainer, rows
-        modules = [
-            build(trainer.network, data.x.shape[1], data.n_classes, row.seed(INIT)).to(device, dtype_of(trainer))
-            for row in rows
-        ]
+        modules = [started(trainer, data, row).to(device) for row in rows]
         self.skeleton = modules[0]
         self.parameters = _stack_by_name([dict(each.named_parameters()) for each in modules])
         self.buffers = _stack_by_name([dict(each.named_buffers()) for each in modules])

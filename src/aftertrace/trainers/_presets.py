@@ -12,6 +12,9 @@ from aftertrace.trainers._image_networks import DenseNet121, ResNet50
 from aftertrace.trainers._imported_network import CLASSES, FEATURES, ImportedNetwork, asked, find_class, is_module
 from aftertrace.trainers._logistic import LogisticTrainer
 from aftertrace.trainers._network import CNN, MLP, EarlyStopping, Network, NetworkTrainer
+from aftertrace.trainers._private_logistic import PrivateLogisticTrainer
+from aftertrace.trainers._private_network import PrivateNetworkTrainer
+from aftertrace.trainers._private_tree import PrivateTreeTrainer
 from aftertrace.trainers._protocol import Trainer
 from aftertrace.trainers._sklearn import SklearnTrainer
 
@@ -48,6 +51,20 @@ def _forest(parameters: Mapping[str, Any], coupled: bool) -> Trainer:
 def _network(kind: type[MLP | CNN | ResNet50 | DenseNet121], parameters: Mapping[str, Any], coupled: bool) -> Trainer:
     training = {name: value for name, value in parameters.items() if name in _TRAINING}
     return _trained(kind(**{name: value for name, value in parameters.items() if name not in training}), training)
+
+
+def _private_logistic(parameters: Mapping[str, Any], coupled: bool) -> Trainer:
+    return PrivateLogisticTrainer(**parameters)
+
+
+def _private_tree(parameters: Mapping[str, Any], coupled: bool) -> Trainer:
+    return PrivateTreeTrainer(**parameters)
+
+
+def _private_network(kind: type[MLP | CNN], parameters: Mapping[str, Any], coupled: bool) -> Trainer:
+    training = {name: value for name, value in parameters.items() if name in _names(PrivateNetworkTrainer)}
+    network = kind(**{name: value for name, value in parameters.items() if name not in training})
+    return PrivateNetworkTrainer(network=network, **training)
 
 
 def _trained(network: Network, training: Mapping[str, Any]) -> NetworkTrainer:
@@ -115,6 +132,26 @@ _DENSENET121 = _Named(
     {"scaled": False, "learning_rate": 0.05},
     "aftertrace.trainers.NetworkTrainer in Python",
 )
+_PRIVATE_LOGISTIC = _Named(
+    _private_logistic, _names(PrivateLogisticTrainer), {}, {}, "aftertrace.trainers.PrivateLogisticTrainer in Python"
+)
+_PRIVATE_TREE = _Named(
+    _private_tree, _names(PrivateTreeTrainer), {}, {}, "aftertrace.trainers.PrivateTreeTrainer in Python"
+)
+_PRIVATE_MLP = _Named(
+    partial(_private_network, MLP),
+    _names(MLP, PrivateNetworkTrainer, without=("network",)),
+    {},
+    {"sample_rate": 0.001, "learning_rate": 0.05},
+    "aftertrace.trainers.PrivateNetworkTrainer in Python",
+)
+_PRIVATE_CNN = _Named(
+    partial(_private_network, CNN),
+    _names(CNN, PrivateNetworkTrainer, without=("network",)),
+    {"scaled": False},
+    {"scaled": False, "sample_rate": 0.001, "learning_rate": 0.05},
+    "aftertrace.trainers.PrivateNetworkTrainer in Python",
+)
 _NAMED: Mapping[str, _Named] = {
     "logistic": _LOGISTIC,
     "tree": _TREE,
@@ -123,6 +160,10 @@ _NAMED: Mapping[str, _Named] = {
     "cnn": _CNN,
     "resnet50": _RESNET50,
     "densenet121": _DENSENET121,
+    "private-logistic": _PRIVATE_LOGISTIC,
+    "private-tree": _PRIVATE_TREE,
+    "private-mlp": _PRIVATE_MLP,
+    "private-cnn": _PRIVATE_CNN,
 }
 NAMES = tuple(_NAMED)
 """Names of the models with presets."""

@@ -144,6 +144,27 @@ class Bounded(Protocol):
         ...
 
 
+@runtime_checkable
+class Continuing(Protocol):
+    """A trainer that can go on from models trained earlier, with other records: the way there is part of the result."""
+
+    def staged(self, stages: int) -> Trainer:
+        """The same trainer for one of so many stages on growing records, which together take as long as one."""
+        ...
+
+    def go_on(
+        self,
+        data: TrainingData,
+        keep: NDArray[np.bool_],
+        *,
+        streams: Sequence[np.random.SeedSequence],
+        device: str = "cpu",
+        start: Sequence[tuple[Models, int]],
+    ) -> Models:
+        """As `Trainer.fit`; row m starts from model number `start[m][1]` of `start[m][0]`."""
+        ...
+
+
 Adjacency = Literal["add_remove", "substitution"]
 
 

@@ -1,0 +1,69 @@
+"""What a defense costs those who use the model."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aftertrace.posteriors import Posteriors, Role
+from aftertrace.statistics import Interval
+
+LEAST_ORIGINALS = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class UtilityCost:
+    """Of the last version's answers at unseen records, without and with the defense; `queries` of them.
+
+    `accuracy_lost`, `brier_added`: paired differences, means of originals' means; the Brier score is the mean squared
+    distance of the posteriors from the truth, from 0 to 2.
+    """
+
+    queries: int
+    accuracy: float
+    defended_accuracy: float
+    accuracy_lost: Interval
+    brier_added: Interval
+
+
+def utility_cost(undefended: Posteriors, defended: Posteriors, *, confidence: float = 0.95) -> UtilityCost:
+    """Accuracy and Brier score that a defense costs, with t intervals over originals (from 6 on; below, none).
+
+    All unseen queries count, held-out ones too. Where several posteriors are the largest, a user's guess among them is
+    right by chance: t equal ones count 1/t. What is released by label only has the same accuracy, unless posteriors are
+    equal, and a larger Brier score.
+    """
+    rows = np.flatnonzero(undefended.role == Role.UNSEEN)
+    original = undefended.original[rows]
+    before, after = (_answers(table, rows) for table in (undefended, defended))
+    return UtilityCost(
+        queries=len(rows),
+        accuracy=float(before[0].mean()),
+        defended_accuracy=float(after[0].mean()),
+        accuracy_lost=_interval(before[0] - after[0], original, confidence),
+        brier_added=_interval(after[1] - before[1], original, confidence),
+    )
+
+
+def _answers(table: Posteriors, rows: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Chance of being right, and squared distance from the truth, of the last version. [n], [n]"""
+    values = table.values[rows, -1].astype(np.float64)
+    label = table.label[rows]
+    largest = values == values.max(axis=1, keepdims=True)
+    own = np.arange(len(rows)), label
+    truth = np.zeros_like(values)
+    truth[own] = 1
+    return largest[own] / largest.sum(axis=1), ((values - truth) ** 2).sum(axis=1)
+
+
+def _interval(difference: NDArray[np.float64], original: NDArray[np.int64], confidence: float) -> Interval:
+    from scipy.stats import t
+
+    _, which = np.unique(original, return_inverse=True)
+    means = np.bincount(which, difference) / np.bincount(which)
+    m, estimate = len(means), float(means.mean())
+    if m < LEAST_ORIGINALS:
+        note = f"{m} originals; an interval needs at least {LEAST_ORIGINALS}"
+        return Interval(estimate, None, None, confidence, m, "none", note)
+    half = float(t.ppf((1 + confidence) / 2, m - 1) * means.std(ddof=1) / np.sqrt(m))
+    return Interval(estimate, estimate - half, estimate + half, confidence, m, "t over originals")

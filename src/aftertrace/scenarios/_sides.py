@@ -1,0 +1,77 @@
+"""The two sides of an experiment: how each is simulated, and what an outsider sees of it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from aftertrace.data import Dataset, DataSpec
+from aftertrace.defenses import defend
+from aftertrace.errors import ExperimentError
+from aftertrace.posteriors import Posteriors, Role
+from aftertrace.procedures import Procedure
+from aftertrace.scenarios._draw import Unit, draw_units
+from aftertrace.scenarios._experiment import Experiment
+from aftertrace.scenarios._simulate import Probe, Simulation
+from aftertrace.scenarios._units import Finished, side_of
+
+
+def simulations_of(
+    experiment: Experiment,
+    read: Callable[[DataSpec], Dataset],
+    *,
+    procedure: Procedure | None = None,
+    probes: Mapping[str, Probe] | None = None,
+    device: str = "cpu",
+) -> dict[str, Simulation]:
+    """How each side is simulated, with data as `read` gives them.
+
+    Raises `ExperimentError` where the shadow side's data have other classes.
+    """
+    data = read(experiment.data)
+    other = data if experiment.shadow.data is None else read(experiment.shadow.data)
+    if other.classes != data.classes:
+        raise ExperimentError(
+            [
+                f"shadow.data: must have the classes of data in the same order, {', '.join(data.classes)}, got "
+                f"{', '.join(other.classes)}"
+            ]
+        )
+    return {
+        side: Simulation(
+            data=own,
+            procedure=procedure or experiment.build_procedure(side),
+            seed=experiment.seed,
+            probes=probes or {},
+            device=device,
+        )
+        for side, own in (("shadow", other), ("target", data))
+    }
+
+
+def drawn_units(experiment: Experiment, simulations: Mapping[str, Simulation]) -> list[Unit]:
+    """`draw_units` of an experiment's data."""
+    return draw_units(
+        experiment.scenario,
+        n_records=len(simulations["target"].data),
+        seed=experiment.seed,
+        n_shadow=None if experiment.shadow.data is None else len(simulations["shadow"].data),
+    )
+
+
+def attacked(experiment: Experiment, simulations: Mapping[str, Simulation], side: str, table: Posteriors) -> Posteriors:
+    """A side's queries, told which role is attacked; different records of both sides have different numbers."""
+    if side == "shadow" and experiment.shadow.data is not None:
+        table = replace(table, record=table.record + len(simulations["target"].data))
+    return replace(table, attacked=Role[experiment.scenario.attacked.upper()])
+
+
+def seen(
+    experiment: Experiment, simulations: Mapping[str, Simulation], side: str, finished: Sequence[Finished]
+) -> Posteriors:
+    """What an outsider sees of a side's units."""
+    return released(experiment, side, attacked(experiment, simulations, side, side_of(finished)[0]))
+
+
+def released(experiment: Experiment, side: str, table: Posteriors) -> Posteriors:
+    """What an outsider gets to see of a side's queries: all of it, or what the defense lets through."""
+    defense = experiment.build_defense()
+    return table if defense is None else defend(table, defense, seed=experiment.seed, side=side)
