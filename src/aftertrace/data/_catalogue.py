@@ -20,9 +20,29 @@ class KnownFile:
     status: Literal["complete", "known subset"] = "complete"
 
 
+@dataclass(frozen=True)
+class PublishedFile:
+    """A whole file as its source gives it: `file` with its subfolder, `checksum` as "sha256:..." or "md5:..."."""
+
+    file: str
+    checksum: str
+
+
+@dataclass(frozen=True)
+class Download:
+    """An address that gives `files`: the only one itself, or a tar archive of that checksum with them in it by name."""
+
+    url: str
+    files: tuple[PublishedFile, ...]
+    archive: str | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class DatasetInfo:
-    """A known data set: sizes of the whole, licence, where its files come from (none: inside scikit-learn)."""
+    """A known data set: sizes of the whole, licence, where its files come from (none: inside scikit-learn).
+
+    `downloads`: what `fetch` may fetch; none where the source wants a person to ask, or there is nothing to fetch.
+    """
 
     name: str
     summary: str
@@ -32,6 +52,7 @@ class DatasetInfo:
     licence: str
     source: str
     files: tuple[KnownFile, ...] = ()
+    downloads: tuple[Download, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,12 +67,17 @@ class FileStatus:
 
 
 def verify(data_dir: Path | None = None) -> list[FileStatus]:
-    """Every known file compared by SHA-256 with what is in the data folder, in the order of the catalogue.
+    """Every known file compared by checksum with what is in the data folder, in the order of the catalogue.
 
     "complete": as published. "known subset": part of it, as described in `detail`. "unknown": a known name with
-    other content. "absent": in none of the places searched.
+    other content. "absent": in none of the places searched. A file known as a subset (CIFAR-10) is complete as well
+    where it is the whole one. Checksums are SHA-256, and MD5 where only that was published.
     """
-    return [_status(info.name, file, data_dir) for info in CATALOGUE for file in info.files]
+    return [
+        _status(info.name, file, contents, data_dir)
+        for info in CATALOGUE
+        for file, contents in _known_contents(info).items()
+    ]
 
 
 def known(name: str) -> DatasetInfo:
@@ -59,25 +85,105 @@ def known(name: str) -> DatasetInfo:
     return next(info for info in CATALOGUE if info.name == name)
 
 
-def _status(data_set: str, expected: KnownFile, data_dir: Path | None) -> FileStatus:
-    searched = places(expected.file, data_dir)
+def has_checksum(path: Path, checksum: str) -> bool:
+    """Whether a file's content is that of a checksum such as "md5:...". Raises `OSError` where it cannot be read."""
+    algorithm, _, expected = checksum.partition(":")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest() == expected
+
+
+_Content = tuple[str, Status, str]
+"""A content that a file is known with: its checksum, and the status and the detail to give."""
+
+
+def _known_contents(info: DatasetInfo) -> dict[str, list[_Content]]:
+    """By file; the whole one comes last, where the catalogue knows of another."""
+    contents: dict[str, list[_Content]] = {
+        each.file: [(f"sha256:{each.sha256}", each.status, each.note)] for each in info.files
+    }
+    for published in (each for download in info.downloads for each in download.files):
+        known_here = contents.setdefault(published.file, [])
+        if published.checksum not in [checksum for checksum, _, _ in known_here]:
+            known_here.append((published.checksum, "complete", "as published"))
+    return contents
+
+
+def _status(data_set: str, file: str, contents: list[_Content], data_dir: Path | None) -> FileStatus:
+    searched = places(file, data_dir)
     path = next((place for place in searched if place.is_file()), None)
     if path is None:
-        return FileStatus(data_set, expected.file, "absent", None, f"neither {searched[0]} nor {searched[1]}")
+        return FileStatus(data_set, file, "absent", None, f"neither {searched[0]} nor {searched[1]}")
     try:
-        with path.open("rb") as file:
-            same = hashlib.file_digest(file, "sha256").hexdigest() == expected.sha256
+        for checksum, status, detail in contents:
+            if has_checksum(path, checksum):
+                return FileStatus(data_set, file, status, path, detail)
     except OSError as error:
-        return FileStatus(data_set, expected.file, "unknown", path, f"cannot be read ({error.strerror})")
-    if same:
-        return FileStatus(data_set, expected.file, expected.status, path, expected.note)
-    return FileStatus(
-        data_set, expected.file, "unknown", path, "changed, truncated or another edition: SHA-256 differs"
+        return FileStatus(data_set, file, "unknown", path, f"cannot be read ({error.strerror})")
+    kind = "SHA-256" if contents[0][0].startswith("sha256:") else "MD5"
+    return FileStatus(data_set, file, "unknown", path, f"changed, truncated or another edition: {kind} differs")
+
+
+def _singly(folder: str, files: tuple[KnownFile, ...]) -> tuple[Download, ...]:
+    """Files that are published as they are, next to each other."""
+    return tuple(
+        Download(folder + Path(each.file).name, (PublishedFile(each.file, f"sha256:{each.sha256}"),)) for each in files
     )
 
 
 _CIFAR = "cifar-10-batches-py"
+_CIFAR_META = "f962466ef690d46b226450fb9aadc74ba4bc64a76aa526b5827fe4bc5c7125cb"
 _SUBSET: Literal["known subset"] = "known subset"
+
+_CIFAR_BATCHES = {
+    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+    "data_batch_4": "634d18415352ddfa80567beed471001a",
+    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+    "test_batch": "40351d587109b95175f43aff81a1287e",
+}
+"""MD5 of the whole batches, as published."""
+_STL_FILES = {
+    "train_X.bin": "918c2871b30a85fa023e0c44e0bee87f",
+    "train_y.bin": "5a34089d4802c674881badbb80307741",
+    "test_X.bin": "7f263ba9f9e0b06b93213547f721ac82",
+    "test_y.bin": "36f9794fa4beb8a2c72628de14fa638e",
+}
+"""MD5, as torchvision states them. The archive also holds 2.6 GiB of unlabelled images, which nothing here reads."""
+_ADULT = (
+    KnownFile(
+        "adult/adult.data",
+        "5b00264637dbfec36bdeaab5676b0b309ff9eb788d63554ca0a249491c86603d",
+        "32 561 records",
+    ),
+    KnownFile(
+        "adult/adult.test",
+        "a2a9044bc167a35b2361efbabec64e89d69ce82d9790d2980119aac5fd7e9c05",
+        "16 281 records",
+    ),
+)
+_MNIST = (
+    KnownFile(
+        "mnist/train-images-idx3-ubyte.gz",
+        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        "60 000 training images",
+    ),
+    KnownFile(
+        "mnist/train-labels-idx1-ubyte.gz",
+        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        "60 000 training labels",
+    ),
+    KnownFile(
+        "mnist/t10k-images-idx3-ubyte.gz",
+        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        "10 000 test images",
+    ),
+    KnownFile(
+        "mnist/t10k-labels-idx1-ubyte.gz",
+        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        "10 000 test labels",
+    ),
+)
 
 CATALOGUE = (
     DatasetInfo(
@@ -115,18 +221,8 @@ CATALOGUE = (
         classes=2,
         licence="CC BY 4.0",
         source="the UCI Machine Learning Repository, data set Adult",
-        files=(
-            KnownFile(
-                "adult/adult.data",
-                "5b00264637dbfec36bdeaab5676b0b309ff9eb788d63554ca0a249491c86603d",
-                "32 561 records",
-            ),
-            KnownFile(
-                "adult/adult.test",
-                "a2a9044bc167a35b2361efbabec64e89d69ce82d9790d2980119aac5fd7e9c05",
-                "16 281 records",
-            ),
-        ),
+        files=_ADULT,
+        downloads=_singly("https://archive.ics.uci.edu/ml/machine-learning-databases/adult/", _ADULT),
     ),
     DatasetInfo(
         name="location",
@@ -152,28 +248,8 @@ CATALOGUE = (
         classes=10,
         licence="CC BY-SA 3.0",
         source="the MNIST database of LeCun, Cortes and Burges",
-        files=(
-            KnownFile(
-                "mnist/train-images-idx3-ubyte.gz",
-                "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-                "60 000 training images",
-            ),
-            KnownFile(
-                "mnist/train-labels-idx1-ubyte.gz",
-                "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-                "60 000 training labels",
-            ),
-            KnownFile(
-                "mnist/t10k-images-idx3-ubyte.gz",
-                "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-                "10 000 test images",
-            ),
-            KnownFile(
-                "mnist/t10k-labels-idx1-ubyte.gz",
-                "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-                "10 000 test labels",
-            ),
-        ),
+        files=_MNIST,
+        downloads=_singly("https://ossci-datasets.s3.amazonaws.com/mnist/", _MNIST),
     ),
     DatasetInfo(
         name="cifar-10",
@@ -186,7 +262,7 @@ CATALOGUE = (
         files=(
             KnownFile(
                 f"{_CIFAR}/batches.meta",
-                "f962466ef690d46b226450fb9aadc74ba4bc64a76aa526b5827fe4bc5c7125cb",
+                _CIFAR_META,
                 "names of the classes",
             ),
             KnownFile(
@@ -226,6 +302,16 @@ CATALOGUE = (
                 _SUBSET,
             ),
         ),
+        downloads=(
+            Download(
+                "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+                (
+                    PublishedFile(f"{_CIFAR}/batches.meta", f"sha256:{_CIFAR_META}"),
+                    *(PublishedFile(f"{_CIFAR}/{name}", f"md5:{md5}") for name, md5 in _CIFAR_BATCHES.items()),
+                ),
+                archive="md5:c58f30108f718f92721af3b95e74349a",
+            ),
+        ),
     ),
     DatasetInfo(
         name="stl-10",
@@ -235,6 +321,13 @@ CATALOGUE = (
         classes=10,
         licence="none stated; research use, cite Coates, Ng and Lee 2011",
         source="the STL-10 page of A. Coates, binary files",
+        downloads=(
+            Download(
+                "http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz",
+                tuple(PublishedFile(f"stl10_binary/{name}", f"md5:{md5}") for name, md5 in _STL_FILES.items()),
+                archive="md5:91f7769df0f17e558f3565bffb0c7dfb",
+            ),
+        ),
     ),
     DatasetInfo(
         name="us-accidents",

@@ -47,6 +47,7 @@ class RunFolder:
                 )
         elif path.is_dir() and any(not item.name.startswith(".") for item in path.iterdir()) and not force:
             raise StoreError(f"{path}: this folder holds other files and no run. Choose another --out, or use --force.")
+        make_folder(path)
         make_folder(folder.units_path)
         for place in (path, folder.units_path):
             remove_unfinished(place)
