@@ -12,6 +12,7 @@ from aftertrace.errors import TrainingError
 from aftertrace.procedures import Retrain
 from aftertrace.scenarios import Experiment, run_experiment
 from aftertrace.scenarios import _certify as module
+from aftertrace.scenarios._sides import drawn_units, simulations_of
 from aftertrace.trainers import LogisticTrainer, Model, Promise
 
 
@@ -129,14 +130,15 @@ def test_a_certificate_is_kept_for_its_models(tmp_path, monkeypatch):
     assert json.loads((out / "certificate.json").read_text()) == kept
 
 
-def test_models_are_chosen_alike():
-    """Every version of every unit can be drawn, originals too."""
-    from aftertrace.scenarios import draw_units
-
-    units = draw_units(experiment().scenario, n_records=len(load(experiment().data)), seed=0)
-    named = {str(number): unit for number, unit in enumerate(units)}
-    seen = {(a, v) for seed in range(300) for a, versions in module._choose(seed, named).items() for v in versions}
-    assert seen == {(name, version) for name, unit in named.items() for version in range(unit.n_models)}
+def test_lines_are_chosen_alike():
+    """Every line of every unit can be drawn."""
+    spec = experiment()
+    simulations = simulations_of(spec, load)
+    named = {str(number): unit for number, unit in enumerate(drawn_units(spec, simulations))}
+    chosen = [module._choose(seed, simulations, named) for seed in range(300)]
+    assert {(a, line) for each in chosen for a, lines in each.items() for line in lines} == {
+        (name, line) for name, unit in named.items() for line in range(unit.pairs)
+    }
 
 
 def test_models_named_in_files_have_references():

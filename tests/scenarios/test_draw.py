@@ -23,6 +23,11 @@ def asked(unit, role, use=Use.EVALUATE, pair=None):
     return own.record[here if pair is None else here & (own.pair == pair)]
 
 
+def gone(unit):
+    """All records that leave, line after line."""
+    return unit.deleted.ravel()
+
+
 @pytest.mark.parametrize("pools", ["redrawn", "fixed"])
 def test_no_record_is_on_both_sides(pools):
     units = draw_units(scenario(pools=pools), n_records=300, seed=1)
@@ -38,11 +43,12 @@ def test_roles_are_what_they_say(pools):
         train = set(unit.train.tolist())
         assert len(train) == 40
         assert (np.diff(unit.train) > 0).all()
-        assert set(unit.deleted.tolist()) <= train
-        assert len(set(unit.deleted.tolist())) == 5
+        assert unit.deleted.shape == (5, 1, 1)
+        assert set(gone(unit).tolist()) <= train
+        assert len(set(gone(unit).tolist())) == 5
         assert not train & {*unit.queries.record[unit.queries.role == Role.UNSEEN].tolist(), *unit.test.tolist()}
-        assert np.array_equal(asked(unit, Role.DELETED), unit.deleted)
-        for pair, deleted in enumerate(unit.deleted.tolist()):
+        assert np.array_equal(asked(unit, Role.DELETED), gone(unit))
+        for pair, deleted in enumerate(gone(unit).tolist()):
             outside = [asked(unit, Role.UNSEEN, use, pair).tolist() for use in (Use.EVALUATE, Use.HELD_OUT)]
             assert list(map(len, outside)) == [3, 1]
             assert len({*outside[0], *outside[1]}) == 4
@@ -116,7 +122,7 @@ def per_record(originals=4, pairs=20, records=40, **more):
 
 
 def candidates_of(unit):
-    return {*unit.deleted.tolist(), *unit.queries.record[unit.queries.role == Role.UNSEEN].tolist()}
+    return {*gone(unit).tolist(), *unit.queries.record[unit.queries.role == Role.UNSEEN].tolist()}
 
 
 def test_candidates_are_the_same_everywhere_and_each_has_its_coin():
@@ -124,7 +130,7 @@ def test_candidates_are_the_same_everywhere_and_each_has_its_coin():
     assert len({frozenset(candidates_of(unit)) for unit in units}) == 1
     candidates = sorted(candidates_of(units[0]))
     assert len(candidates) == 40
-    inside = np.array([np.isin(candidates, unit.deleted) for unit in units])
+    inside = np.array([np.isin(candidates, gone(unit)) for unit in units])
     assert abs(inside.mean(axis=0) - 0.5).max() < 4 * 0.5 / np.sqrt(len(units))
     each = np.corrcoef(inside.T)[np.triu_indices(40, 1)]
     assert abs(each).max() < 4.5 / np.sqrt(len(units))  # coins of their own, not a fixed number of members
@@ -136,13 +142,13 @@ def test_every_candidate_is_queried_once_in_its_role():
         own, train = unit.queries, set(unit.train.tolist())
         main = own.record[own.role != Role.RETAINED]
         assert len(np.unique(main)) == len(main) == 40
-        assert set(unit.deleted.tolist()) <= train
+        assert set(gone(unit).tolist()) <= train
         assert not train & set(own.record[own.role == Role.UNSEEN].tolist())
-        assert len(train) == len(unit.deleted) + 20
-        assert own.pair.max() < len(unit.deleted)
+        assert len(train) == len(gone(unit)) + 20
+        assert own.pair.max() < len(gone(unit))
         retained = own.role == Role.RETAINED
-        assert set(own.record[retained].tolist()) <= set(unit.deleted.tolist())
-        assert (own.record[retained] != unit.deleted[own.pair[retained]]).all()
+        assert set(own.record[retained].tolist()) <= set(gone(unit).tolist())
+        assert (own.record[retained] != gone(unit)[own.pair[retained]]).all()
         assert not candidates_of(unit) & set(unit.test.tolist())
 
 
@@ -156,3 +162,54 @@ def test_too_few_records_for_candidates_say_what_fits():
     with pytest.raises(ExperimentError, match="leave room for at most 59, got 70"):
         draw_units(per_record(records=70), n_records=80, seed=0)
     assert len(draw_units(per_record(records=59), n_records=80, seed=0)) == 8
+
+
+@pytest.mark.parametrize("pools", ["redrawn", "fixed"])
+def test_lines_lose_groups_and_gain_as_many(pools):
+    many = scenario(pools=pools, group=3, versions=(1, 4), replaced=True, deleted_per_pair=2, unseen_per_pair=2)
+    for unit in draw_units(many, n_records=800, seed=1):
+        assert unit.deleted.shape == unit.added.shape == (5, 4, 3)
+        before = set(unit.train.tolist())
+        for version in range(5):
+            kept = unit.keep(version, 800)
+            assert (kept.sum(axis=1) == 40).all()
+            for line in range(5):
+                out = set(unit.deleted[line, :version].ravel().tolist())
+                new = set(unit.added[line, :version].ravel().tolist())
+                assert len(out) == len(new) == 3 * version
+                assert set(np.flatnonzero(kept[line]).tolist()) == before - out | new
+        for pair in range(5):
+            between = set(unit.deleted[pair, 1:4].ravel().tolist())
+            own = asked(unit, Role.DELETED, pair=pair).tolist()
+            assert len(own) == len(set(own)) == 2
+            assert set(own) <= between
+            outside = {r for use in Use for r in asked(unit, Role.UNSEEN, use, pair).tolist()}
+            assert not outside & (before | set(unit.added[pair].ravel().tolist()))
+            stayed = set(asked(unit, Role.RETAINED, pair=pair).tolist())
+            assert stayed <= before - set(unit.deleted[pair].ravel().tolist())
+
+
+def test_which_of_several_deleted_records_is_asked_is_drawn():
+    """Not always one of the first version."""
+    many = scenario(versions=(0, 4), target=Side(originals=40, pairs=5, records=40))
+    step = [
+        int(np.argwhere(unit.deleted[pair, :, 0] == asked(unit, Role.DELETED, pair=pair)[0])[0, 0])
+        for unit in draw_units(many, n_records=300, seed=1)
+        for pair in range(5)
+    ]
+    assert (np.bincount(step, minlength=4) > 0.15 * len(step)).all()
+
+
+def test_other_data_of_the_shadow_side_are_numbered_from_0():
+    units = draw_units(scenario(), n_records=120, seed=1, n_shadow=90)
+    records = {
+        side: np.concatenate([every_record(u) for u in units if u.side == side]) for side in ("shadow", "target")
+    }
+    assert records["shadow"].max() < 90
+    assert records["target"].max() >= 90
+
+
+@pytest.mark.parametrize("pools", ["redrawn", "fixed"])
+def test_too_few_records_to_replace_are_said(pools):
+    with pytest.raises(ExperimentError, match="join"):
+        draw_units(scenario(pools=pools, group=10, replaced=True), n_records=100, seed=0)

@@ -118,10 +118,10 @@ def test_a_unit_equals_models_trained_one_by_one():
     original = trained(unit.train, 0)
     for row in range(len(table)):
         pair, record = table.pair[row], table.record[row]
-        unlearned = trained(unit.train[unit.train != unit.deleted[pair]], 1 + int(pair))
+        unlearned = trained(unit.train[unit.train != unit.deleted[pair, 0, 0]], 1 + int(pair))
         for version, model in enumerate((original, unlearned)):
             assert np.allclose(table.values[row, version], model.predict_proba(data.x[[record]])[0], atol=1e-12)
-        in_original, in_unlearned = record in unit.train, record in unit.train and record != unit.deleted[pair]
+        in_original, in_unlearned = record in unit.train, record in unit.train and record != unit.deleted[pair, 0, 0]
         assert table.member[row].tolist() == [in_original, in_unlearned]
     assert facts["train_accuracy"] == original.score(data.x[unit.train], data.label[unit.train])
     assert facts["test_accuracy"] == original.score(data.x[unit.test], data.label[unit.test])
