@@ -86,7 +86,7 @@ def test_retained_records_are_attacked_with_the_same_models(tmp_path):
 
 @pytest.mark.parametrize("attack", [FeatureAttack(Feature.SORTED_CONCAT, "tree"), Superset()], ids=lambda a: a.name)
 def test_what_learns_from_the_shadow_side_learns_the_attacked_role(attack):
-    """Deleted, retained and unseen records that move by amounts of their own: each is told from unseen when attacked."""
+    """Deleted, retained and unseen records that move differently: each is told from unseen if attacked."""
     rng = np.random.default_rng(0)
     role = np.repeat(["deleted", "retained", "unseen"], 200)
     before = np.repeat([0.6, 0.9, 0.6], 200) + rng.normal(0, 0.02, 600)
