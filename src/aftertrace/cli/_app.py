@@ -23,7 +23,7 @@ app = typer.Typer(
     help="Audits what machine unlearning gives away about the people who asked to be deleted.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-data_app = typer.Typer(no_args_is_help=True, help="Data sets: which are known, and whether their files are whole.")
+data_app = typer.Typer(no_args_is_help=True, help="Data sets: which are known, whether files are whole, and downloads.")
 app.add_typer(data_app, name="data")
 app.add_typer(canaries_app, name="canaries")
 
@@ -394,6 +394,22 @@ def data_verify(data_dir: DataDir = None) -> ExitCode:
     from aftertrace.cli._listing import verify_lines
 
     for line in verify_lines(data_dir):
+        typer.echo(line)
+    return ExitCode.OK
+
+
+@data_app.command(name="fetch")
+@guarded
+def data_fetch(
+    name: Annotated[str, typer.Argument(help="The data set (aftertrace data list).")], data_dir: DataDir = None
+) -> ExitCode:
+    """Download what is absent of a data set, checked by checksum. Nothing that is there is overwritten."""
+    from aftertrace.cli._listing import fetched_lines
+    from aftertrace.data import fetch
+
+    with ProgressDisplay() as progress:
+        found = fetch(name, data_dir=data_dir, progress=progress)
+    for line in fetched_lines(name, found):
         typer.echo(line)
     return ExitCode.OK
 

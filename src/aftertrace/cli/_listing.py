@@ -1,8 +1,12 @@
 """What `aftertrace list` and `aftertrace data` print."""
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aftertrace.data import Fetched
 
 
 def lines(what: str) -> Iterator[str]:
@@ -64,6 +68,14 @@ def verify_lines(data_dir: Path | None) -> Iterator[str]:
     width = max(len(each.file) for each in found)
     for each in found:
         yield f"{each.status:<12}  {each.data_set:<12}  {each.file:<{width}}  {each.detail}"
+
+
+def fetched_lines(name: str, found: "Sequence[Fetched]") -> Iterator[str]:
+    """A line per file of a data set that was to be fetched."""
+    if not found:
+        yield f"{name} is inside scikit-learn: there is nothing to fetch."
+    for each in found:
+        yield f"{'fetched' if each.is_new else 'there':<7}  {each.path}"
 
 
 def _attacks() -> Iterator[str]:

@@ -10,7 +10,7 @@ from aftertrace.posteriors import Kind
 
 
 def check_defense(defense: Defense) -> None:
-    """Run all checks; an `AssertionError` names what does not hold."""
+    """Run all checks, on posteriors of five classes; an `AssertionError` names what does not hold."""
     for check in DEFENSE_CHECKS:
         check(defense)
 
@@ -53,6 +53,17 @@ def rows_are_released_alone(defense: Defense) -> None:
     assert np.array_equal(defense.release(log_values[7:8], key[7:8]), together[7:8])
 
 
+def classes_can_be_renamed(defense: Defense) -> None:
+    """Where promised, the order of classes decides nothing but ties."""
+    if not defense.class_symmetric:
+        return
+    log_values, key = _questions()
+    log_values, key = log_values[3:], key[3:]  # without ties
+    order = np.array([2, 0, 4, 1, 3])
+    released = np.exp(defense.release(log_values, key))
+    assert np.allclose(np.exp(defense.release(log_values[..., order], key)), released[..., order], atol=1e-12)
+
+
 def has_a_name_and_an_address(defense: Defense) -> None:
     """A run can be addressed by the specification, and reports name it."""
     assert str(defense)
@@ -63,6 +74,7 @@ DEFENSE_CHECKS: tuple[Callable[[Defense], None], ...] = (
     rows_are_distributions,
     equal_questions_get_equal_answers,
     rows_are_released_alone,
+    classes_can_be_renamed,
     has_a_name_and_an_address,
 )
 """All checks of `check_defense`."""

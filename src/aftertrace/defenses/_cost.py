@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aftertrace.posteriors import Posteriors, Role
+from aftertrace.errors import PosteriorsError
+from aftertrace.posteriors import Kind, Posteriors, Role
 from aftertrace.statistics import Interval
 
 LEAST_ORIGINALS = 6
@@ -31,8 +32,11 @@ def utility_cost(undefended: Posteriors, defended: Posteriors, *, confidence: fl
 
     All unseen queries count, held-out ones too. Where several posteriors are the largest, a user's guess among them is
     right by chance: t equal ones count 1/t. What is released by label only has the same accuracy, unless posteriors are
-    equal, and a larger Brier score.
+    equal, and another Brier score, as a rule a larger one.
+
+    Raises `PosteriorsError` unless both tables hold the same queries, unseen ones among them, with a value per class.
     """
+    _check(undefended, defended)
     rows = np.flatnonzero(undefended.role == Role.UNSEEN)
     original = undefended.original[rows]
     before, after = (_answers(table, rows) for table in (undefended, defended))
@@ -43,6 +47,22 @@ def utility_cost(undefended: Posteriors, defended: Posteriors, *, confidence: fl
         accuracy_lost=_interval(before[0] - after[0], original, confidence),
         brier_added=_interval(after[1] - before[1], original, confidence),
     )
+
+
+def _check(undefended: Posteriors, defended: Posteriors) -> None:
+    if Kind.SCORE in (undefended.kind, defended.kind):
+        raise PosteriorsError("The cost of a defense needs a value per class, and a table holds one score per record.")
+    same = undefended.classes == defended.classes and all(
+        np.array_equal(getattr(undefended, name), getattr(defended, name))
+        for name in ("record", "label", "original", "pair", "member")
+    )
+    if not same:
+        raise PosteriorsError(
+            f"Both tables must hold the same queries in the same order, without and with the defense; got two that "
+            f"differ in records, labels, models or classes ({len(undefended)} and {len(defended)} queries)."
+        )
+    if not (undefended.role == Role.UNSEEN).any():
+        raise PosteriorsError("The cost of a defense is measured on unseen queries; got none.")
 
 
 def _answers(table: Posteriors, rows: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -21,7 +21,7 @@ _KNOWN = "TopK(1), LabelOnly, Temperature(2), Rounding(2), KeyedNoise(0.5)"
 
 
 def parse_defense(text: str) -> Defense:
-    """The defense that a text such as "TopK(1)" or "LabelOnly" names. Raises `ExperimentError` for any other."""
+    """The defense that a text such as "TopK(1)" or "LabelOnly" names; `str` of it is the text again. Raises `ExperimentError` for any other."""
     found = re.fullmatch(r"\s*(\w+)\s*(?:\(\s*([^()]*?)\s*\))?\s*", text)
     name = "" if found is None else found[1]
     if found is None or name not in DEFENSES:
@@ -30,7 +30,14 @@ def parse_defense(text: str) -> Defense:
     if (kind is None) != (not found[2]):
         wants = "no number" if kind is None else "a number"
         raise ExperimentError([f"defense: {name} takes {wants} in brackets, as in {_KNOWN}, got {text!r}"])
+    if kind is None:
+        return build()
     try:
-        return build() if kind is None else build(kind(found[2]))
+        value = kind(found[2])
+    except ValueError as error:
+        wants = "whole number" if kind is int else "number"
+        raise ExperimentError([f"defense: {name} takes a {wants} in brackets, got {found[2]!r}"]) from error
+    try:
+        return build(value)
     except ValueError as error:
         raise ExperimentError([f"defense: {text}: {error}"]) from error

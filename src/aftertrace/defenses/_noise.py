@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from aftertrace.defenses._protocol import Array, Keys
-from aftertrace.defenses._release import normalised
+from aftertrace.defenses._release import normalised, number
 from aftertrace.posteriors import Kind
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -29,16 +29,21 @@ class KeyedNoise:
             raise ValueError(f"`scale` must be a number above 0, got {self.scale}.")
 
     def __str__(self) -> str:
-        return f"KeyedNoise({self.scale:g})"
+        return f"KeyedNoise({number(self.scale)})"
 
     @property
     def kind(self) -> Kind:
         return Kind.POSTERIOR
 
+    @property
+    def class_symmetric(self) -> bool:
+        return False  # its distribution is, but each class has its own noise
+
     def release(self, log_values: Array, key: Keys) -> Array:
         """[..., K] -> [..., K]"""
         classes = np.arange(log_values.shape[-1], dtype=np.uint64)
-        return normalised(log_values + self.scale * normal(mixed(key[..., None], classes)))
+        shifted = log_values - log_values.max(axis=-1, keepdims=True)  # a sum beside 1 does not enter
+        return normalised(shifted + self.scale * normal(mixed(key[..., None], classes)))
 
 
 def mixed(key: Keys, word: Keys) -> Keys:
@@ -56,5 +61,5 @@ def _scrambled(z: Keys) -> Keys:
 
 
 def normal(key: Keys) -> NDArray[np.float64]:
-    """A standard normal number for each key, by the inverse of its distribution at 53 bits."""
-    return np.asarray(ndtri(((key >> np.uint64(11)).astype(np.float64) + 0.5) / 2**53))
+    """A standard normal number for each key, by the inverse of its distribution at 52 bits, so that all are finite: within 8.3."""
+    return np.asarray(ndtri(((key >> np.uint64(12)).astype(np.float64) + 0.5) / 2**52))

@@ -8,6 +8,8 @@ from aftertrace.defenses._protocol import Array, Keys
 from aftertrace.errors import UnsupportedError
 from aftertrace.posteriors import Kind
 
+MOST_DECIMALS = 15
+
 
 @dataclass(frozen=True)
 class TopK:
@@ -30,6 +32,10 @@ class TopK:
     @property
     def kind(self) -> Kind:
         return Kind.POSTERIOR
+
+    @property
+    def class_symmetric(self) -> bool:
+        return True
 
     def release(self, log_values: Array, key: Keys) -> Array:
         """[..., K] -> [..., K]"""
@@ -57,6 +63,10 @@ class LabelOnly:
     def kind(self) -> Kind:
         return Kind.LABEL
 
+    @property
+    def class_symmetric(self) -> bool:
+        return True
+
     def release(self, log_values: Array, key: Keys) -> Array:
         """[..., K] -> [..., K]"""
         released = np.full_like(log_values, -np.inf)
@@ -66,10 +76,10 @@ class LabelOnly:
 
 @dataclass(frozen=True)
 class Temperature:
-    """softmax(z / T) of the logits z: flatter posteriors for T above 1, the same classes. Raises `ValueError` unless T
-    > 0.
+    """softmax(z / T) of the logits z: flatter posteriors for T above 1, the same predicted classes.
 
-    From posteriors alone, log p / T renormalised: logits are not needed.
+    From posteriors alone, log p / T renormalised: logits are not needed. Raises `ValueError` unless T is a number
+    above 0.
     """
 
     t: float
@@ -79,29 +89,35 @@ class Temperature:
             raise ValueError(f"`t` must be a number above 0, got {self.t}.")
 
     def __str__(self) -> str:
-        return f"Temperature({self.t:g})"
+        return f"Temperature({number(self.t)})"
 
     @property
     def kind(self) -> Kind:
         return Kind.POSTERIOR
 
+    @property
+    def class_symmetric(self) -> bool:
+        return True
+
     def release(self, log_values: Array, key: Keys) -> Array:
         """[..., K] -> [..., K]"""
-        return normalised(log_values / self.t)
+        shifted = log_values - log_values.max(axis=-1, keepdims=True)
+        with np.errstate(over="ignore"):  # a tiny T: all but the largest are 0
+            return normalised(shifted / self.t)
 
 
 @dataclass(frozen=True)
 class Rounding:
     """Posteriors rounded to `decimals` places and divided by their sum; where all round to 0, the largest is given 1.
 
-    Raises `ValueError` for less than 0 decimals.
+    Raises `ValueError` unless there are from 0 to 15 decimals, which is all that a posterior has.
     """
 
     decimals: int
 
     def __post_init__(self) -> None:
-        if self.decimals < 0:
-            raise ValueError(f"`decimals` must be at least 0, got {self.decimals}.")
+        if not 0 <= self.decimals <= MOST_DECIMALS:
+            raise ValueError(f"`decimals` must lie in 0..{MOST_DECIMALS}, got {self.decimals}.")
 
     def __str__(self) -> str:
         return f"Rounding({self.decimals})"
@@ -110,6 +126,10 @@ class Rounding:
     def kind(self) -> Kind:
         return Kind.POSTERIOR
 
+    @property
+    def class_symmetric(self) -> bool:
+        return True
+
     def release(self, log_values: Array, key: Keys) -> Array:
         """[..., K] -> [..., K]"""
         values = np.round(np.exp(log_values), self.decimals)
@@ -117,6 +137,11 @@ class Rounding:
         with np.errstate(divide="ignore", invalid="ignore"):
             rounded = np.log(values / total)
         return np.where(total > 0, rounded, LabelOnly().release(log_values, key))
+
+
+def number(value: float) -> str:
+    """The shortest text that reads as `value`: 4 for 4.0."""
+    return repr(float(value)).removesuffix(".0")
 
 
 def normalised(logits: Array) -> Array:

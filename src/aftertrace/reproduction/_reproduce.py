@@ -97,7 +97,7 @@ def _cells(study: Study, scale: Scale) -> Iterator[tuple[_Key, Cell]]:
 
 
 def _seeds(setting: Setting, scale: Scale, pools: str) -> tuple[int, ...]:
-    return scale.asked_seeds if setting.asked is not None and pools == "fixed" else scale.seeds
+    return scale.asked_seeds if pools == "fixed" and setting.size == "table" else scale.seeds
 
 
 def experiment_of(setting: Setting, scale: Scale, *, pools: str, seed: int) -> Experiment:
@@ -215,7 +215,7 @@ def _fixed(study: Study, setting: Setting, scale: Scale, aucs: Mapping[_Key, Auc
     if not setting.fixed or not all(key in aucs for key in keys):
         return {}
     found = {}
-    for name in study.shown:
+    for name in dict.fromkeys((*study.shown, *setting.reference)):
         means = np.array([np.nanmean(aucs[key][name]) for key in keys])
         many = len(means) > 1
         found[name] = Interval(

@@ -61,10 +61,10 @@ class Study:
     notes: tuple[str, ...] = ()
 
 
-def _references(*figures: str) -> dict[str, str]:
+def _references(*figures: str, classifier: str = "tree") -> dict[str, str]:
     """By attack: DirectDiff, SortedDiff, DirectConcat, SortedConcat, EucDist, classical."""
-    names = (DIRECT, SORTED, DIRECT_CONCAT, SORTED_CONCAT, EUC, CLASSICAL)
-    return {name: figure for name, figure in zip(names, figures, strict=True) if figure}
+    features = ("DirectDiff", "SortedDiff", "DirectConcat", "SortedConcat", "EucDist", "Classical")
+    return {f"{feature}/{classifier}": figure for feature, figure in zip(features, figures, strict=True)}
 
 
 def _retraining() -> Study:
@@ -74,13 +74,32 @@ def _retraining() -> Study:
             label="Adult, tree",
             changes={**ADULT, **TREE, **classifiers},
             fixed=True,
-            reference=_references(".851 [.837-.861]", ".856 [.849-.866]", ".491", ".516", ".856 [.838-.869]", ".481"),
+            reference={
+                **_references(".851 [.837-.861]", ".856 [.849-.866]", ".491", ".516", ".856 [.838-.869]", ".481"),
+                **_references(
+                    ".844 [.822-.865]",
+                    ".821 [.781-.856]",
+                    ".502",
+                    ".504",
+                    ".865 [.858-.875]",
+                    ".494",
+                    classifier="forest",
+                ),
+                **_references(
+                    ".458 [.31-.67]", ".741", ".480", ".526", ".866 [.858-.875]", ".471", classifier="logistic"
+                ),
+            },
         ),
         Setting(
             label="Adult, logistic",
             changes={**ADULT, **LOGISTIC, **classifiers},
             fixed=True,
-            reference=_references(".789 [.768-.829]", ".805 [.769-.818]", ".497", ".499", ".717", ".496"),
+            reference={
+                **_references(".789 [.768-.829]", ".805 [.769-.818]", ".497", ".499", ".717", ".496"),
+                **_references(
+                    ".812 [.767-.833]", ".821 [.775-.851]", ".474", ".495", ".742", ".478", classifier="forest"
+                ),
+            },
         ),
         Setting(
             label="Adult, forest",
@@ -108,7 +127,24 @@ def _retraining() -> Study:
             fixed=True,
             reference=_references(".597", ".614", ".510", ".514", ".656", ".520"),
         ),
-        Setting(label="Location, logistic", changes={**LOCATION, **LOGISTIC}, size="forest", fixed=True),
+        Setting(
+            label="Location, logistic",
+            changes={**LOCATION, **LOGISTIC, "attacks.classifiers": ["tree", "forest"]},
+            size="forest",
+            fixed=True,
+            reference=_references(".959", ".995", ".55", ".51", ".997", ".56", classifier="forest"),
+        ),
+        Setting(
+            label="Digits, tree (500 records)",
+            changes={
+                "data.name": "digits",
+                **TREE,
+                "scenario.shadow.records": 500,
+                "scenario.target.records": 500,
+            },
+            fixed=True,
+            reference=_references(".903", ".906", ".487", ".551", ".936", ".442"),
+        ),
         Setting(label="US Accidents, tree", changes={**ACCIDENTS, **TREE}, needs="default"),
         Setting(label="US Accidents, logistic", changes={**ACCIDENTS, **LOGISTIC}, needs="default"),
         Setting(

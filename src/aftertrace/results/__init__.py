@@ -40,12 +40,13 @@ from aftertrace.results._records import (
 )
 from aftertrace.results._reproduction import ClaimResult, FigureRow, Finding, ReproductionResult, StudyResult
 from aftertrace.results._scores import Scores
-from aftertrace.results._sweep import CellResult, SweepResult
+from aftertrace.results._sweep import Axis, CellResult, SweepResult
 
 __all__ = [
     "FORMAT",
     "AgainstClassical",
     "AttackResult",
+    "Axis",
     "Canaries",
     "CanaryGuesses",
     "CanaryKind",

@@ -4,20 +4,28 @@ import csv
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from aftertrace.defenses import UtilityCost
 from aftertrace.results._json import json_of, record_of
 from aftertrace.results._records import AgainstClassical, Outcome, Overfitting, PrivacyResult, Result
 from aftertrace.statistics import Interval
 
-SWEEP_FORMAT = 1
+SWEEP_FORMAT: Literal[1] = 1
 """Version of `sweep.json`. 1: first."""
 
 
 @dataclass(frozen=True, kw_only=True)
+class Axis:
+    """What varies: a dotted `setting` and its values in order, as text."""
+
+    setting: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class CellResult:
-    """One run of a grid: `values` of the axes, the figure of the verdict's attack, and that of its classical opponent.
+    """One run of a grid: `values` by setting, the figure of the verdict's attack, and that of its classical opponent.
 
     `error`: why the run could not be done; all else is None then. `folder`: of the run, in the sweep's.
     """
@@ -58,13 +66,16 @@ class CellResult:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepResult:
-    """`sweep.json`: a grid of runs. `axes`: setting -> its values, in order; the last varies fastest in `cells`."""
+    """`sweep.json`: a grid of runs. `axes`: what varies; the last one varies fastest in `cells`.
+
+    `settings`: those that all runs have alike.
+    """
 
     title: str
-    axes: Mapping[str, tuple[str, ...]]
+    axes: tuple[Axis, ...]
     cells: tuple[CellResult, ...]
     settings: Mapping[str, Any]
-    format: int = SWEEP_FORMAT
+    format: Literal[1] = SWEEP_FORMAT
 
     @property
     def failed(self) -> tuple[CellResult, ...]:
@@ -85,9 +96,9 @@ class SweepResult:
         sink = io.StringIO()
         names = ("outcome", "attack", "auc", "low", "high", "classical", "p_holm", "test_accuracy", "models", "error")
         writer = csv.writer(sink, lineterminator="\n")
-        writer.writerow([*self.axes, *names])
+        writer.writerow([*(axis.setting for axis in self.axes), *names])
         for cell in self.cells:
-            writer.writerow([*(cell.values[axis] for axis in self.axes), *_row(cell)])
+            writer.writerow([*(cell.values[axis.setting] for axis in self.axes), *_row(cell)])
         return sink.getvalue()
 
 

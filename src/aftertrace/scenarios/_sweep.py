@@ -13,7 +13,7 @@ from aftertrace._hashing import digest
 from aftertrace.data import Dataset, DataSpec, load
 from aftertrace.engine import Engine, InProcess
 from aftertrace.errors import AftertraceError, ExperimentError, StoreError
-from aftertrace.results import CellResult, Result, SweepResult
+from aftertrace.results import Axis, CellResult, Result, SweepResult
 from aftertrace.scenarios._assess import Progress
 from aftertrace.scenarios._experiment import Experiment, find_experiment
 from aftertrace.scenarios._run import Run, run_experiment
@@ -42,10 +42,13 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """Experiments that differ in some settings: all combinations of the values of `axes` (dotted settings)."""
+    """Experiments that differ in some settings: all combinations of the values of `axes` (dotted settings).
+
+    `settings`: the rest of the file.
+    """
 
     title: str
-    axes: Mapping[str, tuple[str, ...]]
+    axes: Mapping[str, tuple[Any, ...]]
     cells: tuple[Cell, ...]
     settings: Mapping[str, Any]
 
@@ -53,7 +56,8 @@ class Sweep:
     def from_toml(cls, source: str | Path, *, changes: Sequence[str] = ()) -> "Sweep":
         """Read a file with a section `sweep`: dotted settings in quotes, each with a list of values.
 
-        Raises `ExperimentError` with the problems of all combinations, each once.
+        Raises `ExperimentError` with the problems of all combinations, each once; where the section itself is wrong,
+        with all that is wrong there.
         """
         path = find_experiment(source)
         try:
@@ -62,11 +66,11 @@ class Sweep:
             raise ExperimentError([f"not valid TOML: {error}"], source=str(source)) from error
         lists = table.pop("sweep", None)
         axes = _axes(lists, source)
-        cells, problems = [], dict[str, None]()
+        cells, problems = [], dict.fromkeys(_contradictions(axes, changes))
         for combination in itertools.product(*axes.values()):
             chosen = dict(zip(axes, combination, strict=True))
-            own = table_of(table, [f"{key}={_literal(value)}" for key, value in chosen.items()])
             try:
+                own = table_of(table, [f"{key}={_literal(value)}" for key, value in chosen.items()])
                 experiment = Experiment.from_dict(own, source=str(source))
             except ExperimentError as error:
                 problems |= dict.fromkeys(error.problems)
@@ -74,12 +78,12 @@ class Sweep:
             cells.append(Cell(values={key: _text(value) for key, value in chosen.items()}, experiment=experiment))
         if problems:
             raise ExperimentError(list(problems), source=str(source))
-        return cls(
-            title=path.stem,
-            axes={key: tuple(map(_text, values)) for key, values in axes.items()},
-            cells=tuple(cells),
-            settings=table,
-        )
+        return cls(title=path.stem, axes=axes, cells=tuple(cells), settings=table)
+
+    def to_toml(self) -> str:
+        """The file again, with all changes."""
+        lists = (f"{json.dumps(key)} = {_literal(list(values))}" for key, values in self.axes.items())
+        return "\n".join([to_toml(self.settings), "[sweep]", *lists]) + "\n"
 
 
 def is_sweep(source: str | Path) -> bool:
@@ -105,12 +109,21 @@ def run_sweep(
 
     All share the folder of trained units, so that runs that differ in attacks, defenses or verdict alone train once. A
     run that cannot be done is an entry with its reason, and the others go on. Writes `sweep.json` and `sweep.csv`.
+
+    A finished run is known by its settings and the version of aftertrace; whether files of data changed since is not
+    looked at. `force`: the folder may hold another grid, and all is attacked again; units stay.
     """
-    identity = {"sweep": {"axes": sweep.axes, "settings": json.loads(json.dumps(sweep.settings, default=str))}}
+    axes = tuple(Axis(setting=key, values=tuple(map(_text, values))) for key, values in sweep.axes.items())
+    identity = {
+        "sweep": {
+            "axes": {axis.setting: list(axis.values) for axis in axes},
+            "settings": json.loads(json.dumps(sweep.settings, default=str)),
+        }
+    }
     folder = RunFolder.open(
         out or Path("runs") / f"{sweep.title}-{digest(identity)[:8]}", identity=identity, force=force
     )
-    folder.write("experiment.toml", to_toml({**sweep.settings, "sweep": {k: list(v) for k, v in sweep.axes.items()}}))
+    folder.write("experiment.toml", sweep.to_toml())
     found = []
     runs = run_cells(
         sweep.cells,
@@ -119,6 +132,7 @@ def run_sweep(
         engine=engine or InProcess(),
         device=device,
         memory=memory,
+        force=force,
         progress=progress,
     )
     for cell, run in zip(sweep.cells, runs, strict=True):
@@ -127,7 +141,7 @@ def run_sweep(
             found.append(CellResult(values=cell.values, folder=place, error=run))
         else:
             found.append(CellResult.of(cell.values, place, run))
-    result = SweepResult(title=sweep.title, axes=sweep.axes, cells=tuple(found), settings=sweep.settings)
+    result = SweepResult(title=sweep.title, axes=axes, cells=tuple(found), settings=_shared(sweep.cells))
     folder.write("sweep.json", result.to_json())
     folder.write("sweep.csv", result.to_csv())
     return result, folder.path
@@ -141,11 +155,12 @@ def run_cells(
     engine: Engine,
     device: str = "cpu",
     memory: int | None = None,
+    force: bool = False,
     progress: Progress,
 ) -> list[Result | str]:
     """The results of experiments in `out`/runs, with units in `out`/posteriors, or why one could not be done.
 
-    A run whose `result.json` is there and of the same settings and version is read.
+    A run whose `result.json` is there and of the same settings and version is read, unless `force`.
     """
     read = lru_cache(maxsize=SETS_AT_HAND)(partial(load, data_dir=data_dir))
     runs, units = out / "runs", out / "posteriors"
@@ -155,7 +170,8 @@ def run_cells(
     for number, cell in enumerate(cells, start=1):
         progress("runs", number - 1, len(cells))
         path = runs / cell.folder
-        done = finished_result(path, cell.experiment)
+        make_folder(path)
+        done = None if force else finished_result(path, cell.experiment)
         results.append(
             done
             or _attempt(
@@ -166,6 +182,7 @@ def run_cells(
                 engine=engine,
                 device=device,
                 memory=memory,
+                force=force,
                 progress=_inside(progress, number, len(cells)),
             )
         )
@@ -194,6 +211,7 @@ def _attempt(
     engine: Engine,
     device: str,
     memory: int | None,
+    force: bool,
     progress: Progress,
 ) -> Result | str:
     try:
@@ -205,6 +223,7 @@ def _attempt(
             units=units,
             device=device,
             memory=memory,
+            force=force,
             progress=progress,
         )
     except AftertraceError as error:
@@ -244,8 +263,32 @@ def _axes(lists: Any, source: str | Path) -> dict[str, tuple[Any, ...]]:
     return axes
 
 
+def _contradictions(axes: Mapping[str, tuple[Any, ...]], changes: Sequence[str]) -> list[str]:
+    """A change of what varies would be lost without a word."""
+    changed = {change.partition("=")[0].strip() for change in changes}
+    return [f"{key}: varies in the section sweep, so that it cannot be changed as well" for key in axes if key in changed]
+
+
+def _shared(cells: Sequence[Cell]) -> dict[str, Any]:
+    """The settings that all experiments have alike, defaults too, without paths."""
+    return _alike([cell.experiment.public_dict() for cell in cells])
+
+
+def _alike(tables: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    shared = {}
+    for key, value in tables[0].items():
+        values = [each[key] for each in tables if key in each]
+        if len(values) < len(tables):
+            continue
+        if all(each == value for each in values):
+            shared[key] = value
+        elif all(isinstance(each, Mapping) for each in values):
+            shared |= {key: inner} if (inner := _alike(values)) else {}
+    return shared
+
+
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _literal(value: Any) -> str:
@@ -254,4 +297,4 @@ def _literal(value: Any) -> str:
         return "{" + ", ".join(f"{json.dumps(key)} = {_literal(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_literal, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False, default=str)
