@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """`seeds` of every setting, and of those with fixed pools (`asked_seeds`, but for long ones); `originals` of each side and
-    `pairs` of each original; sizes of `forests` and of networks on images (originals, pairs, records); `large`: whether
-    settings run that take long, `huge`: those that take hours.
+    """`seeds` of every setting, and of those with fixed pools (`asked_seeds`, but for long ones); `originals` of each
+    side and `pairs` of each original; sizes of `forests` and of networks on images (originals, pairs, records);
+    `large`: whether settings run that take long, `huge`: those that take hours.
     """
 
     name: str

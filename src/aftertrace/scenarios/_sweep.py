@@ -266,7 +266,7 @@ def _axes(lists: Any, source: str | Path) -> dict[str, tuple[Any, ...]]:
 def _contradictions(axes: Mapping[str, tuple[Any, ...]], changes: Sequence[str]) -> list[str]:
     """A change of what varies would be lost without a word."""
     changed = {change.partition("=")[0].strip() for change in changes}
-    return [f"{key}: varies in the section sweep, so that it cannot be changed as well" for key in axes if key in changed]
+    return [f"{key}: is in the section sweep and cannot be changed as well" for key in axes if key in changed]
 
 
 def _shared(cells: Sequence[Cell]) -> dict[str, Any]:
