@@ -68,15 +68,34 @@ def test_what_is_released_alike_is_scored_alike(attack, defense, disguised):
     assert np.array_equal(scores(attack, *released[0]), scores(attack, *released[1]))
 
 
-SOME = [attack for attack in ATTACKS if attack.name in ("LogitDrop", "Superset", "SortedDiff/tree", "LiRA")]
-
-
-@pytest.mark.parametrize("attack", SOME, ids=lambda attack: attack.name)
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_the_disguise_shows_without_a_defense(attack):
     """So that the test above can fail."""
     sides = side(attack, 1), side(attack, 0)
+    plain = scores(attack, *sides)
     for _, disguised in HIDES:
-        assert not np.array_equal(scores(attack, *sides), scores(attack, *map(disguised, sides)))
+        assert not np.array_equal(plain, scores(attack, *map(disguised, sides)))
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+def test_undefended_numbers_may_be_destroyed(attack):
+    """Once released, nothing of the undefended table is needed: its numbers and all probes become NaN."""
+    released = []
+    for is_poisoned in (False, True):
+        tables = []
+        for seed, name in ((1, "shadow"), (0, "target")):
+            own = side(attack, seed)
+            trap = np.full((len(own), 2, 3), np.nan)
+            own = replace(own, log_values=own.log_values.copy(), probes={"trap": trap} if is_poisoned else {})
+            assert np.isfinite(own.values).all()  # cached from now on, as is phi
+            assert np.isfinite(own.phi).all()
+            tables.append(defend(own, TopK(1), seed=0, side=name))
+            if is_poisoned:
+                for array in (own.log_values, own.values, own.phi):
+                    array.setflags(write=True)
+                    array[:] = np.nan
+        released.append(scores(attack, *tables))
+    assert np.array_equal(*released)
 
 
 @pytest.mark.parametrize("defense", [Temperature(4.0), KeyedNoise(0.5)], ids=str)
@@ -128,3 +147,37 @@ def test_label_only_leaves_what_flips_alone_reveal():
     plain = scores(FeatureAttack(Feature.SORTED_DIFF, "tree"), shadow, target)
     own, others = plain[rows][deleted], plain[rows][~deleted]
     assert (own[:, None] > others).mean() > auc + 0.05
+
+
+def best_auc(shadow_cell, shadow_deleted, cell, deleted):
+    """AUC on the target when what is released is one of few cells, ranked by its share of deleted shadow queries."""
+    rank = {
+        one: (shadow_cell == one)[shadow_deleted].mean()
+        / ((shadow_cell == one)[shadow_deleted].mean() + (shadow_cell == one)[~shadow_deleted].mean())
+        for one in np.unique(shadow_cell)
+    }
+    score = np.array([rank[one] for one in cell])
+    own, others = score[deleted], score[~deleted]
+    return (own[:, None] > others).mean() + (own[:, None] == others).mean() / 2
+
+
+@pytest.mark.parametrize("K", [2, 3])
+def test_label_only_gives_exactly_what_labels_before_and_after_allow(K):
+    """SortedDiff sees a flip and the new label's place among the others; of two classes, the flip alone."""
+    sides = [simulated_posteriors(leak=8, seed=seed, originals=10, pairs=60, K=K) for seed in (1, 0)]
+    cells, deleted = [], []
+    for table in sides:
+        before, after = table.log_values.argmax(axis=2).T
+        place = np.where(after > before, after - 1, after)  # among the classes that were not predicted before
+        cells.append(np.where(before == after, -1, place))
+        deleted.append(table.role == Role.DELETED)
+    assert all(len(np.unique(cell)) == K for cell in cells)
+    score = scores(
+        FeatureAttack(Feature.SORTED_DIFF, "tree"), *(defend(table, LabelOnly(), seed=0, side="") for table in sides)
+    )
+    own, others = score[deleted[1]], score[~deleted[1]]
+    found = (own[:, None] > others).mean() + (own[:, None] == others).mean() / 2
+    assert found == pytest.approx(best_auc(cells[0], deleted[0], cells[1], deleted[1]), abs=1e-12)
+    if K == 2:
+        flips = cells[1] >= 0
+        assert found == pytest.approx(0.5 + (flips[deleted[1]].mean() - flips[~deleted[1]].mean()) / 2, abs=1e-12)

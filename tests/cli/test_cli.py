@@ -181,10 +181,10 @@ MISTAKES = {
         ],
         "The 'max_leaf_nodes' parameter of DecisionTreeClassifier must be an int",
     ),
-    "no classifier": (["run", "demo", "--set", "model.name=os:system"], "must be a classifier with scikit-learn's"),
+    "no classifier": (["run", "demo", "--set", "model.name=os:system"], "must be a class, got os:system"),
     "a regressor": (
         ["run", "demo", "--set", "model.name=sklearn.linear_model:LinearRegression"],
-        "must be a classifier with scikit-learn's",
+        "must be a torch.nn.Module or a classifier with scikit-learn's interface",
     ),
     "negative seed": (["run", "demo", "--set", "seed=-1"], "seed: must be at least 0, got -1"),
     "a file for a folder": (["run", "demo", "--out", "{csv}", "--jobs", "1"], "a run needs a folder"),

@@ -1,12 +1,15 @@
 """What is released: each defense by hand, noise by its law, costs by hand."""
 
-from dataclasses import replace
+import statistics
+import time
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from aftertrace.defenses import (
+    DEFENSE_CHECKS,
     DEFENSES,
     KeyedNoise,
     LabelOnly,
@@ -18,9 +21,16 @@ from aftertrace.defenses import (
     parse_defense,
     utility_cost,
 )
+from aftertrace.defenses._conformance import (
+    classes_can_be_renamed,
+    equal_questions_get_equal_answers,
+    rows_are_distributions,
+    rows_are_released_alone,
+)
+from aftertrace.defenses._cost import _interval
 from aftertrace.defenses._noise import mixed, normal
 from aftertrace.errors import ExperimentError, PosteriorsError, UnsupportedError
-from aftertrace.posteriors import Kind, Posteriors, from_parquet, to_parquet
+from aftertrace.posteriors import Kind, Posteriors, Role, from_parquet, to_parquet
 
 ALL = [TopK(1), TopK(3), LabelOnly(), Temperature(0.5), Temperature(4), Rounding(0), Rounding(2), KeyedNoise(0.5)]
 
@@ -154,7 +164,7 @@ def test_names_are_read_back(defense):
         ("TopK", "takes a number in brackets"),
         ("LabelOnly(1)", "takes no number in brackets"),
         ("TopK(0)", "`k` must be at least 1, got 0."),
-        ("TopK(1.5)", "defense: TopK(1.5)"),
+        ("TopK(1.5)", "TopK takes a whole number in brackets, got '1.5'"),
         ("Temperature(0)", "above 0, got 0.0"),
         ("Rounding(-1)", "defense: Rounding(-1)"),
         ("KeyedNoise(inf)", "above 0, got inf"),
@@ -191,3 +201,197 @@ def test_equal_largest_posteriors_are_right_by_chance():
     assert (cost.accuracy, cost.defended_accuracy) == (0.5, 0.0)
     assert cost.accuracy_lost.low is None
     assert "needs at least 6" in cost.accuracy_lost.note
+
+
+@dataclass(frozen=True)
+class Centred:
+    """Broken: a row's release depends on the rows beside it."""
+
+    kind = Kind.POSTERIOR
+    class_symmetric = True
+
+    def release(self, log_values, key):
+        values = np.exp(log_values)
+        return np.log((values + values.mean(axis=0) + 1e-9) / (2 + 1e-9 * values.shape[-1]))
+
+
+@dataclass(frozen=True)
+class Restless(Centred):
+    """Broken: to ask again gives another answer."""
+
+    def release(self, log_values, key):
+        fresh = np.random.default_rng(time.perf_counter_ns()).integers(2**63, size=key.shape, dtype=np.uint64)
+        return KeyedNoise(1).release(log_values, fresh)
+
+
+@dataclass(frozen=True)
+class InPlace(Centred):
+    """Broken: the input is written to."""
+
+    def release(self, log_values, key):
+        log_values[...] = TopK(1).release(log_values, key)
+        return log_values
+
+
+@dataclass(frozen=True)
+class Favouring(Centred):
+    """Broken: the order of classes matters, and it says that it does not."""
+
+    def release(self, log_values, key):
+        return KeyedNoise(1).release(log_values, np.zeros_like(key))
+
+
+@dataclass(frozen=True)
+class Unfinished(Centred):
+    """Broken: rows do not sum to 1."""
+
+    def release(self, log_values, key):
+        return log_values - 1e-6
+
+
+@pytest.mark.parametrize(
+    ("broken", "check"),
+    [
+        (Unfinished(), rows_are_distributions),
+        (Restless(), equal_questions_get_equal_answers),
+        (InPlace(), equal_questions_get_equal_answers),
+        (Centred(), rows_are_released_alone),
+        (Favouring(), classes_can_be_renamed),
+    ],
+)
+def test_conformance_can_fail(broken, check):
+    """Each by its own check, and by all of them."""
+    for checks in (check, check_defense):
+        with pytest.raises(AssertionError):
+            checks(broken)
+    for before in DEFENSE_CHECKS[: DEFENSE_CHECKS.index(check)]:
+        before(broken)
+
+
+def test_every_defense_is_tested():
+    assert {type(defense) for defense in ALL} == {build for build, _ in DEFENSES.values()}
+
+
+@pytest.mark.parametrize("value", [4.0, 0.5, 1.23456789012, 1 / 3, 1e-300, 1e22])
+def test_numbers_are_read_back_to_the_last_bit(value):
+    for defense in (Temperature(value), KeyedNoise(value)):
+        assert parse_defense(str(defense)) == defense
+    assert str(Temperature(4.0)) == "Temperature(4)"
+
+
+def test_extreme_parameters():
+    log_values, key = np.log([[[0.6, 0.3, 0.1]]]), np.zeros((1, 1), dtype=np.uint64)
+    assert np.exp(Temperature(1e-320).release(log_values, key)).tolist() == [[[1, 0, 0]]]
+    assert np.allclose(np.exp(Temperature(1e300).release(log_values, key)), 1 / 3)
+    assert np.allclose(np.exp(Rounding(15).release(log_values, key)), np.exp(log_values), atol=1e-15)
+    with pytest.raises(ValueError, match=r"`decimals` must lie in 0..15, got 16"):
+        Rounding(16)
+
+
+def test_how_far_a_sum_is_from_1_is_not_released():
+    """Whole numbers of 2^-20, so that a shift of a row's logarithms by 2^-12 is exact."""
+    plain = table()
+    log_values = np.round(plain.log_values * 2**20) / 2**20
+    shifted = log_values + 2.0**-12
+    for defense in (Temperature(4), KeyedNoise(0.5), LabelOnly()):
+        one, other = (
+            defend(replace(plain, log_values=rows), defense, seed=0, side="target") for rows in (log_values, shifted)
+        )
+        assert np.array_equal(one.log_values, other.log_values)
+
+
+def slow_mixed(key, word):
+    """SplitMix64 in whole numbers of Python."""
+
+    def scrambled(z):
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
+        return z ^ (z >> 31)
+
+    golden = 0x9E3779B97F4A7C15
+    return scrambled(((key ^ scrambled((word + golden) % 2**64)) + golden) % 2**64)
+
+
+def test_keyed_noise_equals_its_slow_twin():
+    rng = np.random.default_rng(0)
+    keys, words = rng.integers(2**64 - 1, size=(2, 50), dtype=np.uint64)
+    words[:3] = [0, 1, 2**64 - 1]
+    slow = [slow_mixed(key, word) for key, word in zip(keys.tolist(), words.tolist(), strict=True)]
+    assert mixed(keys, words).tolist() == slow
+    log_values = np.log(rng.dirichlet(np.ones(3), 50))
+    released = KeyedNoise(0.7).release(log_values, keys)
+    for row, key, got in zip(log_values.tolist(), keys.tolist(), released, strict=True):
+        noise = [statistics.NormalDist().inv_cdf(((slow_mixed(key, k) >> 12) + 0.5) / 2**52) for k in range(3)]
+        weight = np.exp(np.array(row) + 0.7 * np.array(noise))
+        assert np.allclose(np.exp(got), weight / weight.sum(), atol=1e-9)
+
+
+def test_noise_is_finite_for_every_key():
+    ends = normal(np.array([0, 2**64 - 1], dtype=np.uint64))
+    assert np.isfinite(ends).all()
+    assert ends[0] == pytest.approx(-ends[1])
+
+
+def test_released_noise_has_its_law_and_is_independent_of_neighbours():
+    """Of 20 000 records whose log posteriors are equal, in two classes and two versions: logits have variance 2."""
+    n = 20_000
+    even = np.full((n, 2), 0.5)
+    made = Posteriors.from_pair(even, even, label=np.zeros(n, dtype=int), role=np.full(n, "unseen"))
+    logit = np.diff(defend(made, KeyedNoise(0.5), seed=0, side="target").log_values, axis=2)[:, :, 0]
+    assert stats.kstest(logit.ravel(), stats.norm(scale=0.5 * np.sqrt(2)).cdf).pvalue > 0.001
+    neighbours = (logit[:, 0], logit[:, 1]), (logit[1:, 0], logit[:-1, 0]), (logit[1:, 1], logit[:-1, 0])
+    for one, other in neighbours:
+        assert abs(np.corrcoef(one, other)[0, 1]) < 4 / np.sqrt(n)
+
+
+def test_to_ask_often_does_not_average_noise_away_and_other_models_have_their_own():
+    n = 64
+    even = np.full((n, 2), 0.5)
+    asked = Posteriors.from_pair(
+        even, even, label=np.zeros(n, dtype=int), role=np.full(n, "unseen"), record=np.full(n, 5),
+        original=np.repeat([0, 1], n // 2), pair=np.arange(n) // 2,
+    )  # fmt: skip
+
+    def answers(**more):
+        released = defend(asked, KeyedNoise(1), seed=0, side="target", **more)
+        return [[len(np.unique(released.log_values[part, v, 0])) for v in (0, 1)] for part in np.split(np.arange(n), 2)]
+
+    assert answers() == [[1, 16], [1, 16]]  # one answer by the original, one by each of its 16 versions
+    assert answers(first_is_original=False) == [[16, 16], [16, 16]]
+    numbered_anew = replace(asked, pair=np.tile(np.arange(n // 4), 2).repeat(2))  # pairs counted within an original
+    released = defend(numbered_anew, KeyedNoise(1), seed=0, side="target")
+    assert len(np.unique(released.log_values[:, 1, 0])) == n // 2
+
+
+def test_a_certain_answer_stays_certain_under_noise_and_float32_is_fine():
+    rows = np.log(np.random.default_rng(0).dirichlet(np.ones(4), (30, 2))).astype(np.float32)
+    rows[0, 0] = [0, -np.inf, -np.inf, -np.inf]
+    single = replace(table(n=30), log_values=rows)
+    for defense in ALL:
+        released = defend(single, defense, seed=0, side="target")
+        assert released.sum_deviation < 1e-6
+        if not isinstance(defense, TopK):
+            assert released.values[0, 0].tolist() == [1, 0, 0, 0]
+
+
+def test_utility_cost_refuses_what_cannot_be_compared():
+    plain = table()
+    with pytest.raises(PosteriorsError, match="must hold the same queries"):
+        utility_cost(plain, plain.select(np.arange(60)[::-1]))
+    deleted = plain.select(plain.role == Role.DELETED)
+    with pytest.raises(PosteriorsError, match="measured on unseen queries; got none"):
+        utility_cost(deleted, deleted)
+    scores = replace(plain, log_values=plain.log_values[:, :, :1], classes=("score",), kind=Kind.SCORE)
+    with pytest.raises(PosteriorsError, match="needs a value per class"):
+        utility_cost(scores, scores)
+
+
+def test_intervals_of_costs_cover():
+    """Eight originals of unequal numbers of queries: 95 % within four standard errors of 1000 trials."""
+    rng = np.random.default_rng(0)
+    original = np.repeat(np.arange(8), np.arange(3, 11))
+    hits = 0
+    for _ in range(1000):
+        interval = _interval(0.1 * rng.normal(size=8)[original] + rng.normal(size=len(original)), original, 0.95)
+        hits += interval.low <= 0 <= interval.high
+    assert abs(hits / 1000 - 0.95) < 4 * np.sqrt(0.95 * 0.05 / 1000)

@@ -1,6 +1,12 @@
 """The central table: checks, roles, phi, storing."""
 
+import io
+import json
+from dataclasses import replace
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -163,3 +169,37 @@ def test_bad_tables_are_refused(before, after, more, message):
 def test_sums_are_checked_with_a_tolerance_that_is_recorded():
     made = Posteriors.from_pair([[0.5, 0.5005]], [[0.5, 0.5]], label=[0], role=["deleted"])
     assert np.isclose(made.sum_deviation, 5e-4)
+
+
+def with_class_probe(size=6):
+    rows = np.log(np.random.default_rng(1).dirichlet(np.ones(3), size=(size, 2, 4)))
+    made = table(size=size, probes={"copies": rows, "distance": np.zeros((size, 2))})
+    return replace(made, class_probes=frozenset({"copies"}))
+
+
+def test_probes_of_log_posteriors_are_stored_selected_and_joined_as_such():
+    made = with_class_probe()
+    again, _ = from_parquet(to_parquet(made))
+    assert made.class_probes == again.class_probes == {"copies"}
+    assert np.array_equal(again.probes["copies"], made.probes["copies"])
+    parts = made.select(np.arange(2)), made.select(np.arange(2, 6))
+    assert all(part.class_probes == {"copies"} for part in parts)
+    assert concatenate(parts).class_probes == {"copies"}
+    with pytest.raises(PosteriorsError, match="must agree in kind, classes"):
+        concatenate([made, replace(made, class_probes=frozenset())])
+
+
+def test_files_from_before_probes_of_log_posteriors_have_none():
+    arrow = pq.read_table(pa.BufferReader(to_parquet(with_class_probe())))
+    manifest = json.loads(arrow.schema.metadata[b"aftertrace"])
+    del manifest["class_probes"]
+    sink = io.BytesIO()
+    pq.write_table(arrow.replace_schema_metadata({"aftertrace": json.dumps(manifest)}), sink)
+    assert from_parquet(sink.getvalue())[0].class_probes == frozenset()
+
+
+@pytest.mark.parametrize("shape", [None, (6, 2), (6, 2, 4), (6, 2, 3, 4)])
+def test_probes_of_log_posteriors_must_end_in_classes(shape):
+    probes = {} if shape is None else {"copies": np.zeros(shape)}
+    with pytest.raises(PosteriorsError, match=r"'copies' of log posteriors must be \[Q, V, ..., K\] with K = 3"):
+        replace(table(), probes=probes, class_probes=frozenset({"copies"}))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aftertrace.errors import ExperimentError
-from aftertrace.scenarios import Experiment, examples, to_toml
+from aftertrace.scenarios import Experiment, examples, is_sweep, to_toml
 
 
 def problems(table):
@@ -13,7 +13,7 @@ def problems(table):
     return caught.value.problems
 
 
-@pytest.mark.parametrize("name", examples())
+@pytest.mark.parametrize("name", [name for name in examples() if not is_sweep(name)])
 def test_examples_are_read_and_survive_writing(name, tmp_path):
     experiment = Experiment.from_toml(name)
     path = tmp_path / "again.toml"

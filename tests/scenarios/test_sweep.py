@@ -217,14 +217,19 @@ def test_values_of_every_kind_survive_the_file(tmp_path):
 
 
 def test_all_problems_of_a_file_at_once(tmp_path):
-    grid = '[sweep]\n"verdict.confidence" = [0.95, 7]\n"seed.x" = [1, 2]\n'
-    with pytest.raises(ExperimentError, match="grid.toml"):
-        Sweep.from_toml(written(tmp_path, "seed = 0\n" + BASE + grid))
-    grid = '[sweep]\n"verdict.confidence" = [0.95, 7]\ndefense = ["none", "TopQ(1)"]\n"model.nam" = ["tree"]\n'
+    grid = '[sweep]\n"verdict.confidence" = [0.95, 7]\ndefense = ["none", "TopQ(1)"]\n"scenario.group" = [1, 0]\n'
     found = problems_of(tmp_path, BASE + grid)
     assert len(found) == len(set(found))
-    for word in ("confidence", "TopQ(1)", "nam"):
+    for word in ("verdict.confidence", "TopQ(1)", "scenario.group"):
         assert any(word in problem for problem in found), found
+    found = problems_of(tmp_path, BASE + '[sweep]\n"model.nam" = ["tree"]\n"model.parms" = [{}]\n')
+    assert [problem.split(":")[0] for problem in found] == ["model.nam", "model.parms"]
+
+
+def test_a_setting_below_a_value_is_a_problem_of_the_file(tmp_path):
+    with pytest.raises(ExperimentError, match="seed is a value") as caught:
+        Sweep.from_toml(written(tmp_path, "seed = 0\n" + BASE + '[sweep]\n"seed.x" = [1]\n'))
+    assert "grid.toml" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +254,7 @@ def test_changes_hold_for_all_runs_but_not_for_what_varies(tmp_path):
     sweep = Sweep.from_toml(path, changes=["seed=5"])
     assert {cell.experiment.seed for cell in sweep.cells} == {5}
     found = problems_of(tmp_path, BASE + GRID, changes=["defense=none"])
-    assert found == ["defense: is in the section sweep and cannot be changed as well"]
+    assert found == ("defense: is in the section sweep and cannot be changed as well",)
 
 
 def test_the_example_is_a_grid(tmp_path):

@@ -182,7 +182,7 @@ def test_weights_pass_unrounded_and_in_their_places(name, method):
 
 def test_running_statistics_go_on():
     trainer, data = SETTINGS["everything"], problem()
-    before, keep, start = begin(trainer, data)
+    _, keep, start = begin(trainer, data)
     after = trainer.go_on(data, keep, streams=streams(3, 4, 5), start=start)
     steps = [sum(model[key] for key in model if key.endswith("num_batches_tracked")) for model in after.states]
     assert [int(each) for each in steps] == [3 * 2 + 3 * 3, 3 * 2 + 3 * 4, 3 * 2 + 3 * 4]  # epochs times batches
@@ -219,7 +219,7 @@ def test_networks_can_go_on_and_what_solves_anew_cannot():
 
 def test_refuses_other_models_and_rows_without_records():
     trainer, data = SETTINGS["mlp"], problem()
-    before, keep, start = begin(trainer, data)
+    _, keep, start = begin(trainer, data)
     tree = Model(name="tree").trainer().fit(data, keep[:1], streams=streams(0))
     with pytest.raises(UnsupportedError, match="A network goes on from a network, got ForestModels"):
         trainer.go_on(data, keep[:1], streams=streams(3), start=[(tree, 0)])

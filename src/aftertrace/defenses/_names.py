@@ -21,7 +21,10 @@ _KNOWN = "TopK(1), LabelOnly, Temperature(2), Rounding(2), KeyedNoise(0.5)"
 
 
 def parse_defense(text: str) -> Defense:
-    """The defense that a text such as "TopK(1)" or "LabelOnly" names; `str` of it is the text again. Raises `ExperimentError` for any other."""
+    """The defense that a text such as "TopK(1)" or "LabelOnly" names; `str` of a defense is such a text.
+
+    Raises `ExperimentError` for any other.
+    """
     found = re.fullmatch(r"\s*(\w+)\s*(?:\(\s*([^()]*?)\s*\))?\s*", text)
     name = "" if found is None else found[1]
     if found is None or name not in DEFENSES:

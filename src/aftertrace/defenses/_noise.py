@@ -61,5 +61,7 @@ def _scrambled(z: Keys) -> Keys:
 
 
 def normal(key: Keys) -> NDArray[np.float64]:
-    """A standard normal number for each key, by the inverse of its distribution at 52 bits, so that all are finite: within 8.3."""
+    """A standard normal number for each key, by the inverse of its distribution at 52 bits, so that all are finite:
+    within 8.3.
+    """
     return np.asarray(ndtri(((key >> np.uint64(12)).astype(np.float64) + 0.5) / 2**52))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aftertrace.posteriors import Role, Use, pseudonyms
-from aftertrace.report._sentences import discoveries_sentence
+from aftertrace.report._sentences import discoveries_sentence, queried, release_sentences
 from aftertrace.results import AttackResult, Outcome, Result, Scores
 from aftertrace.statistics import Interval, RateAtFpr, benjamini_hochberg, roc_curve
 
@@ -108,6 +108,8 @@ class Page:
     looks: tuple[tuple[str, ...], ...]
     controls: tuple[tuple[str, ...], ...]
     overfitting: tuple[tuple[str, ...], ...]
+    release: tuple[str, ...]
+    who: str
     threat_model: tuple[str, ...]
     not_tested: tuple[str, ...]
     notes: tuple[str, ...]
@@ -144,7 +146,7 @@ def page(result: Result, scores: Scores, *, manifest: Mapping[str, Any], key: by
             f"Given a deleted and an unseen record, the attack {verdict.attack} names the deleted one in "
             f"{100 * auc.estimate:.0f} of 100 cases; guessing would in 50."
         ),
-        size=f"{result.data.name}: {pairs}, {counts.deleted} deleted and {counts.unseen} unseen records queried.",
+        size=f"{result.data.name}: {pairs}, {queried(result)}.",
         limit=verdict.limit,
         confidence=f"{auc.confidence:.0%}",
         attacks=attacks,
@@ -155,10 +157,14 @@ def page(result: Result, scores: Scores, *, manifest: Mapping[str, Any], key: by
         exposed=tuple(_exposed(result, scores, key)),
         exposed_by=verdict.attack,
         slices=tuple(_slices(result)),
-        discoveries="" if result.discoveries is None else f"{discoveries_sentence(result.discoveries)}",
+        discoveries=(
+            "" if result.discoveries is None else discoveries_sentence(result.discoveries, result.attacked.name.lower())
+        ),
         looks=tuple(_looks(result)),
         controls=tuple(_controls(result)),
         overfitting=tuple(_overfitting(result)),
+        who=result.attacked.name.lower(),
+        release=tuple(release_sentences(result)),
         threat_model=result.threat_model,
         not_tested=result.not_tested,
         notes=(*result.notes, *result.data.notes),
@@ -207,7 +213,7 @@ def _curves(result: Result, scores: Scores) -> Iterator[Curve]:
     for name in (*chosen, *dict.fromkeys(opponents)):
         score = scores.score[name]
         curve = roc_curve(
-            score[evaluated & (scores.role == Role.DELETED)], score[evaluated & (scores.role == Role.UNSEEN)]
+            score[evaluated & (scores.role == result.attacked)], score[evaluated & (scores.role == Role.UNSEEN)]
         )
         thin = _thin(curve.fpr)
         yield Curve(name, result.attack(name).classical, curve.fpr[thin], curve.tpr[thin])
@@ -237,7 +243,7 @@ def shown_names(records: NDArray[np.int64], key: bytes) -> list[str]:
 def _exposed(result: Result, scores: Scores, key: bytes) -> Iterator[tuple[str, ...]]:
     evaluated = scores.use == Use.EVALUATE
     score = scores.score[result.verdict.attack]
-    deleted = np.flatnonzero(evaluated & (scores.role == Role.DELETED))
+    deleted = np.flatnonzero(evaluated & (scores.role == result.attacked))
     unseen = np.sort(score[evaluated & (scores.role == Role.UNSEEN)])
     rows = deleted[np.argsort(-score[deleted], kind="stable")][:EXPOSED]
     confidence = 1 / (1 + np.exp(-scores.phi[rows]))
@@ -367,6 +373,8 @@ def flat_settings(settings: Mapping[str, Any], place: str = "") -> Iterator[tupl
 def _setting(value: Any) -> str:
     if value is None:
         return "not set"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, str) or not isinstance(value, Sequence):
         return str(value) if value not in ({}, "") else "none"
     return ", ".join(map(str, value)) or "none"

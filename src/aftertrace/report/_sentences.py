@@ -1,12 +1,16 @@
 """Sentences that the terminal and the page share."""
 
-from aftertrace.results import Discoveries
+from collections.abc import Iterator
+
+from aftertrace.results import Discoveries, Result
+from aftertrace.statistics import Interval
 
 
-def discoveries_sentence(found: Discoveries) -> str:
-    """How many records are exposed before and after and made worse, beside what, and what that figure needs."""
+def discoveries_sentence(found: Discoveries, who: str = "deleted") -> str:
+    """How many records of a role are exposed before and after and made worse, beside what, and what that needs."""
+    what = "deletions" if who == "deleted" else "records"
     head = (
-        f"Single deletions, at a false discovery rate of {found.fdr:.0%}: of {found.deleted} deleted records "
+        f"Single {what}, at a false discovery rate of {found.fdr:.0%}: of {found.deleted} {who} records "
         f"{found.before} are exposed before (by the original alone), {found.after} after (by both versions), and "
         f"{found.worse} made worse by the deletion"
     )
@@ -22,3 +26,28 @@ def discoveries_sentence(found: Discoveries) -> str:
     if rest:
         sentences.append(f"{rest} records are compared with the unseen records of their original.")
     return " ".join(sentences)
+
+
+def release_sentences(result: Result) -> Iterator[str]:
+    """What the defense costs, and what privacy promises."""
+    if result.utility is not None:
+        cost = result.utility
+        yield (
+            f"The defense costs {_signed(cost.accuracy_lost)} of accuracy on unseen records ({cost.accuracy:.3f} "
+            f"without, {cost.defended_accuracy:.3f} with it; {cost.queries} queries) and adds "
+            f"{_signed(cost.brier_added)} to the Brier score, which is 0 for certain and right answers."
+        )
+    if result.privacy is not None:
+        yield result.privacy.sentence
+
+
+def queried(result: Result) -> str:
+    """How many records are compared."""
+    counts, who = result.counts, result.attacked.name.lower()
+    return f"{getattr(counts, who)} {who} and {counts.unseen} unseen records queried"
+
+
+def _signed(interval: Interval) -> str:
+    if interval.low is None or interval.high is None:
+        return f"{interval.estimate:.3f} (no interval: {interval.note})"
+    return f"{interval.estimate:.3f} ({interval.low:.3f} to {interval.high:.3f})"

@@ -4,7 +4,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Mapping
 
-from aftertrace.report._sentences import discoveries_sentence
+from aftertrace.report._sentences import discoveries_sentence, queried, release_sentences
 from aftertrace.results import AttackResult, ControlResult, Outcome, Result
 from aftertrace.statistics import Interval
 
@@ -47,10 +47,11 @@ def as_text(result: Result, *, width: int | None = None, colour: bool | None = N
         console.print()
         size = f"{counts.originals} originals, {counts.pairs} pairs of versions" if counts.originals > 1 else "one pair"
         console.print(
-            f"{result.title}: {size}; {counts.deleted} deleted and {counts.unseen} unseen records queried.",
+            f"{result.title}: {size}; {queried(result)}.",
             markup=False,
         )
-        console.print("AUC: how often a deleted record is ranked above an unseen one; 0.50 is guessing.", style="dim")
+        who = result.attacked.name.lower()
+        console.print(f"AUC: how often a {who} record is ranked above an unseen one; 0.50 is guessing.", style="dim")
         console.print(
             "Classical attacks see the original model alone. TPR@10%: found at 10 % false alarms.", style="dim"
         )
@@ -157,13 +158,14 @@ def _rates(attack: AttackResult) -> Iterable[str]:
 def _closing_lines(result: Result) -> Iterable[str]:
     yield "Controls: " + "; ".join(map(_control, result.controls)) + "."
     if result.discoveries is not None:
-        yield discoveries_sentence(result.discoveries)
+        yield discoveries_sentence(result.discoveries, result.attacked.name.lower())
     if result.overfitting is not None:
         own = result.overfitting
         yield (
             f"Target models: accuracy {own.train_accuracy.mean:.3f} on training records, "
             f"{own.test_accuracy.mean:.3f} on unseen ones."
         )
+    yield from release_sentences(result)
     if result.training is not None and result.training.certificate is not None:
         yield f"Certificate: {result.training.certificate.sentence}"
     refused = {rate.refused for attack in result.attacks for rate in attack.rates if rate.refused}

@@ -131,9 +131,8 @@ def _aucs(path: Path) -> Aucs:
     folder = RunFolder(path)
     scores = Scores.from_parquet(folder.read("scores.parquet"))
     result = Result.from_json(folder.read("result.json"))
-    attacked = Role[result.settings["scenario"]["attacked"].upper()]
-    rows = np.flatnonzero((scores.use == Use.EVALUATE) & np.isin(scores.role, (attacked, Role.UNSEEN)))
-    is_attacked = scores.role[rows] == attacked
+    rows = np.flatnonzero((scores.use == Use.EVALUATE) & np.isin(scores.role, (result.attacked, Role.UNSEEN)))
+    is_attacked = scores.role[rows] == result.attacked
     return {
         name: auc_by_original(score[rows], is_attacked, scores.original[rows])[1]
         for name, score in scores.score.items()

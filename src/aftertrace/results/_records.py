@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from aftertrace.defenses import UtilityCost
 from aftertrace.errors import InputError
+from aftertrace.posteriors import Role
 from aftertrace.results._json import json_of, record_of
 from aftertrace.statistics import (
     CeilingCheck,
@@ -329,6 +330,11 @@ class Result:
     utility: UtilityCost | None = None
     privacy: PrivacyResult | None = None
     format: int = FORMAT
+
+    @property
+    def attacked(self) -> Role:
+        """The role that is told from unseen records."""
+        return Role[self.settings.get("scenario", {}).get("attacked", "deleted").upper()]
 
     def attack(self, name: str) -> AttackResult:
         """The attack of that name. Raises `KeyError` with the names there are."""

@@ -74,4 +74,7 @@ def seen(
 def released(experiment: Experiment, side: str, table: Posteriors) -> Posteriors:
     """What an outsider gets to see of a side's queries: all of it, or what the defense lets through."""
     defense = experiment.build_defense()
-    return table if defense is None else defend(table, defense, seed=experiment.seed, side=side)
+    if defense is None:
+        return table
+    from_original = experiment.scenario.versions[0] == 0
+    return defend(table, defense, seed=experiment.seed, side=side, first_is_original=from_original)
