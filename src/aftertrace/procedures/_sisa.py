@@ -14,6 +14,7 @@ from aftertrace.trainers import Base, Continuing, Models, Saveable, Seeding, Tra
 ASSIGN, TRAIN = range(2)  # children of a row's stream, by meaning; appended, never renumbered
 ABSENT = -1
 Aggregate = Literal["mean", "vote"]
+_NUMBERS_AT_ONCE = 2**21  # of records sent to the shards: every shard gets a copy of its own
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,11 @@ class SisaModels:
 
         A shard that has not seen a class gives it 0; a shard votes for the first of equally likely classes.
         """
+        step = max(1, _NUMBERS_AT_ONCE // (self.part.shape[1] * x.shape[1]))
+        blocks = [slice(start, start + step) for start in range(0, max(1, len(x)), step)]
+        return np.concatenate([self._answers(x[block], model[block]) for block in blocks])
+
+    def _answers(self, x: NDArray[np.float64], model: NDArray[np.int64]) -> NDArray[np.float64]:
         S = self.part.shape[1]
         part, number = self.part[model].ravel(), self.number[model].ravel()  # query after query, shard after shard
         query = np.repeat(np.arange(len(x)), S)
@@ -206,9 +212,11 @@ class Sisa:
                 continue
             own = keep[m] & (shard[m] == s[:, None]) & (part_of[m] <= r)
             if not own.any(axis=1).all():
+                empty = int(np.flatnonzero(~own.any(axis=1))[0])
                 raise TrainingError(
-                    f"Every shard must hold records, and one holds none; use fewer shards than {self.shards}, or fewer "
-                    f"slices than {self.slices}."
+                    f"Every shard must hold records in its first slice, and shard {int(s[empty])} of {self.shards} "
+                    f"holds none of the {int(keep[m[empty]].sum())} training records; use fewer shards"
+                    f"{' or slices' if self.slices > 1 else ''}."
                 )
             own_streams = [_child(streams[int(i)], TRAIN, int(j), r) for i, j in zip(m, s, strict=True)]
             if r:
