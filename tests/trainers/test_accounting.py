@@ -1,17 +1,18 @@
 """The account of DP-SGD against formulas of its own: Renyi divergences in closed form, and exact single mechanisms."""
 
 import sys
-from math import comb
+from math import comb, log
 
 import dp_accounting
 import numpy as np
 import pytest
 from dp_accounting import rdp
 from scipy.optimize import brentq
-from scipy.special import logsumexp
+from scipy.special import logsumexp, xlog1py, xlogy
 from scipy.stats import norm
 
 from aftertrace.errors import UnsupportedError
+from aftertrace.trainers import _accounting
 from aftertrace.trainers._accounting import dp_sgd_epsilon, noise_for
 
 ORDERS = tuple(range(2, 80))
@@ -23,10 +24,7 @@ def renyi_epsilon(noise, rate, steps, delta):
     best = np.inf
     for a in ORDERS:
         terms = [
-            np.log(comb(a, k))
-            + (k * np.log(rate))
-            + ((a - k) * np.log1p(-rate) if rate < 1 else (0.0 if k == a else -np.inf))
-            + k * (k - 1) / (2 * noise**2)
+            log(comb(a, k)) + xlogy(k, rate) + xlog1py(a - k, -rate) + k * (k - 1) / (2 * noise**2)
             for k in range(a + 1)
         ]
         divergence = steps * logsumexp(terms) / (a - 1)
@@ -71,14 +69,14 @@ def test_without_sampling_it_is_the_exact_gaussian_mechanism(noise, steps):
     assert exact <= ours < exact + 2e-3
 
 
-@pytest.mark.parametrize(("noise", "rate"), [(1.0, 0.05), (0.5, 0.3)])
+@pytest.mark.parametrize(("noise", "rate"), [(1.0, 0.05), (0.7, 0.3)])
 def test_a_single_sampled_step_is_exact(noise, rate):
     exact = one_sampled_step_epsilon(noise, rate, 1e-5)
     ours = dp_sgd_epsilon(noise_multiplier=noise, sample_rate=rate, steps=1, delta=1e-5)
     assert exact <= ours < exact + 2e-3
 
 
-@pytest.mark.parametrize(("epsilon", "rate", "steps"), [(8.0, 0.05, 200), (0.5, 0.01, 50), (1.0, 1.0, 5)])
+@pytest.mark.parametrize(("epsilon", "rate", "steps"), [(8.0, 0.05, 200), (1.0, 1.0, 5)])
 def test_noise_for_is_enough_and_hardly_more(epsilon, rate, steps):
     setting = {"sample_rate": rate, "steps": steps, "delta": 1e-5}
     noise = noise_for(epsilon=epsilon, **setting)
@@ -101,11 +99,12 @@ def test_arguments_out_of_range(change, message):
         dp_sgd_epsilon(**setting)
 
 
-def test_an_epsilon_that_no_noise_reaches_is_refused():
+def test_an_epsilon_that_no_noise_reaches_is_refused(monkeypatch):
     with pytest.raises(ValueError, match="`epsilon` must be a positive number"):
         noise_for(epsilon=-1.0, sample_rate=0.1, steps=1, delta=1e-5)
-    with pytest.raises(ValueError, match="are not enough for 1e-05. Take fewer steps or a lower rate."):
-        noise_for(epsilon=1e-5, sample_rate=1.0, steps=100, delta=1e-9)
+    monkeypatch.setattr(_accounting, "_MOST_NOISE", 8.0)
+    with pytest.raises(ValueError, match="are not enough for 0.75. Take fewer steps or a lower rate."):
+        noise_for(epsilon=0.75, sample_rate=1.0, steps=50, delta=1e-5)
 
 
 def test_without_dp_accounting_it_says_how_to_go_on(monkeypatch):

@@ -237,8 +237,8 @@ def _fit(
         _train(trainer, row, model, x, data.label, weight, deviation)
         states.append(model.state())
     is_present = np.ones((len(rows), K), dtype=bool)
-    units = (np.tile(each, (len(rows), 1)) for each in (mean, scale))
-    return NetworkModels(trainer.network, states, *units, is_present)
+    means, scales = np.tile(mean, (len(rows), 1)), np.tile(scale, (len(rows), 1))
+    return NetworkModels(trainer.network, states, means, scales, is_present)
 
 
 def _units(data: TrainingData) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -396,7 +396,8 @@ class _Module:
         size = max(1, _HELD // len(total))
         for start in range(0, len(x), size):
             here = slice(start, start + size)
-            part = (*(each[here] for each in batch), {name: mask[here] for name, mask in masks.items()})
+            records, labels, weights = (each[here] for each in batch)
+            part = records, labels, weights, {name: mask[here] for name, mask in masks.items()}
             gradients = self._each(self._loss, self._parameters, part)
             total += _factor(np.sqrt(_square(gradients)), clip) @ gradients
         return total
