@@ -59,7 +59,7 @@ def test_closed_form_agrees_with_the_renyi_accountant_and_is_not_below_ours(sett
     theirs = rdp.RdpAccountant(ORDERS).compose(dp_accounting.SelfComposedDpEvent(event, steps)).get_epsilon(1e-5)
     assert own == pytest.approx(theirs, rel=1e-9)
     ours = dp_sgd_epsilon(noise_multiplier=noise, sample_rate=rate, steps=steps, delta=1e-5)
-    assert 0.6 * own < ours < own
+    assert 0.2 * own < ours < own
 
 
 @pytest.mark.parametrize(("noise", "steps"), [(1.5, 1), (0.7, 1), (20.0, 400)])

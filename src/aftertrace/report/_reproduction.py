@@ -160,7 +160,8 @@ def _range(interval: Interval) -> str:
 
 
 def _short(value: float) -> str:
-    text = f"{value:.3f}"
+    """Three decimals without the leading 0; more where a figure below 1 would read as 1."""
+    text = f"{value:.3f}" if not 0.9995 <= value < 1 else f"{value:.5f}"
     return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
 
 

@@ -147,7 +147,11 @@ def _study(study: Study, scale: Scale, results: Mapping[_Key, Result | str], auc
         title=study.title,
         source=study.source,
         attacks=study.shown,
-        claims=tuple(judged(claim, redrawn, confidence=CONFIDENCE) for claim in study.claims),
+        claims=tuple(
+            judged(claim, redrawn, confidence=CONFIDENCE)
+            for claim in study.claims
+            if any(term.setting in redrawn for term in claim.terms)  # others are of larger scales
+        ),
         rows=tuple(_row(study, setting, scale, results, aucs, redrawn[setting.label]) for setting in settings),
         notes=study.notes,
     )
@@ -205,7 +209,10 @@ def _interval(values: NDArray[np.float64]) -> Interval:
         return Interval(
             float(finite.mean()) if len(finite) else 0.5, None, None, CONFIDENCE, len(finite), "none", "few"
         )
-    return t_interval(finite, CONFIDENCE)
+    interval = t_interval(finite, CONFIDENCE)
+    assert interval.low is not None
+    assert interval.high is not None
+    return replace(interval, low=max(0.0, interval.low), high=min(1.0, interval.high))  # an AUC lies there
 
 
 def _fixed(study: Study, setting: Setting, scale: Scale, aucs: Mapping[_Key, Aucs]) -> dict[str, Interval]:

@@ -192,13 +192,13 @@ def _retraining() -> Study:
         claims=(
             Claim(
                 sentence="Two versions of simple models tell more about a deleted record than the original alone.",
-                figure=f"{SORTED} minus {CLASSICAL}, mean over {', '.join(simple)}",
+                figure=f"{SORTED} minus {CLASSICAL}, mean over {'; '.join(simple)}",
                 terms=(*mean_of(1, [(s, SORTED) for s in simple]), *mean_of(-1, [(s, CLASSICAL) for s in simple])),
                 above=0.0,
             ),
             Claim(
                 sentence="Inference on the original alone finds next to nothing in well-generalized models.",
-                figure=f"{CLASSICAL}, mean over {', '.join(simple)}",
+                figure=f"{CLASSICAL}, mean over {'; '.join(simple)}",
                 terms=mean_of(1, [(s, CLASSICAL) for s in simple]),
                 below=0.55,
             ),
@@ -217,7 +217,7 @@ def _retraining() -> Study:
             Claim(
                 sentence="The loss of confidence in the true class, which trains nothing, is ahead of the paper's "
                 "attack (not in the paper).",
-                figure=f"{LOGIT_DROP} minus {SORTED}, mean over {', '.join(simple)}",
+                figure=f"{LOGIT_DROP} minus {SORTED}, mean over {'; '.join(simple)}",
                 terms=(*mean_of(1, [(s, LOGIT_DROP) for s in simple]), *mean_of(-1, [(s, SORTED) for s in simple])),
                 above=0.0,
             ),
@@ -654,7 +654,7 @@ def _released(defenses: Mapping[str, str], targets: Mapping[str, Mapping[str, An
 def _lowers(sentence: str, label: str, targets: tuple[str, ...]) -> Claim:
     return Claim(
         sentence=sentence,
-        figure=f"{SORTED} without minus with it ({label}), mean over {', '.join(targets)}",
+        figure=f"{SORTED} without minus with it ({label}), mean over {'; '.join(targets)}",
         terms=(
             *mean_of(1, [(f"{target}: no defense", SORTED) for target in targets]),
             *mean_of(-1, [(f"{target}: {label}", SORTED) for target in targets]),
@@ -666,7 +666,7 @@ def _lowers(sentence: str, label: str, targets: tuple[str, ...]) -> Claim:
 def _left(sentence: str, label: str, targets: tuple[str, ...], attack: str = SORTED, **bounds: float) -> Claim:
     return Claim(
         sentence=sentence,
-        figure=f"{attack} with it ({label}), mean over {', '.join(targets)}",
+        figure=f"{attack} with it ({label}), mean over {'; '.join(targets)}",
         terms=mean_of(1, [(f"{target}: {label}", attack) for target in targets]),
         **bounds,
     )
