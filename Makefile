@@ -34,6 +34,7 @@ bench: setup
 	$(BIN)/python benchmarks/trainers.py
 	$(BIN)/python benchmarks/whole_command.py
 	$(BIN)/python benchmarks/million.py
+	$(BIN)/python benchmarks/networks.py
 
 clean:
 	rm -rf $(VENV) .venv-lowest runs
