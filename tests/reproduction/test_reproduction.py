@@ -95,8 +95,9 @@ def test_a_study_is_run_judged_and_resumed(tmp_path, monkeypatch):
     first, again, failed = found.rows
     assert first.auc == again.auc  # one experiment under two names
     assert first.fixed[ATTACK].estimate != first.auc[ATTACK].estimate
+    assert found.claims[0].fixed == pytest.approx(first.fixed[ATTACK].estimate)
     assert "k can be at most 9 for 10 classes" in failed.error
-    assert len(list((folder / "runs").iterdir())) == 3
+    assert len(list((folder / "runs").iterdir())) == 4  # with redrawn records and with fixed pools, each once
     assert ReproductionResult.from_json((folder / "reproduction.json").read_bytes()) == result
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("result.json")}
     text = (folder / "reproduction.json").read_text()
@@ -108,7 +109,8 @@ def test_a_study_is_run_judged_and_resumed(tmp_path, monkeypatch):
 def test_the_figure_is_the_mean_of_aucs_inside_originals(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "STUDIES", {"own": study(digits())})
     result, folder = reproduce(TINY, out=tmp_path / "out", engine=InProcess())
-    (run,) = (folder / "runs").iterdir()
+    redrawn = [p for p in (folder / "runs").iterdir() if '"redrawn"' in (p / "experiment.toml").read_text()]
+    (run,) = redrawn
     scores = module.Scores.from_parquet((run / "scores.parquet").read_bytes())
     each = []
     for original in np.unique(scores.original):

@@ -47,7 +47,11 @@ def reproduction_markdown(result: ReproductionResult) -> str:
         "Figures are means over target originals of the AUC inside each, with t intervals; records are redrawn for "
         "every original. Of 95 % intervals, one in twenty misses, and there are many here.",
         "## Claims",
-        _markdown(("claim", "figure", "interval", "must be", "verdict"), _claim_rows(result)),
+        _markdown(("claim", "figure", "interval", "must be", "verdict", "fixed pools"), _claim_rows(result)),
+        "Fixed pools: the same figure with the paper's pools of members and others, without a verdict, as roles are tied "
+        "to records there.",
+        "## What to know",
+        "\n".join(f"* {note}" for note in result.notes),
     ]
     for study in result.studies:
         parts += [f"## {study.title} ({study.source})", f"`aftertrace reproduce --only {study.name}`"]
@@ -91,7 +95,8 @@ def _claim_rows(result: ReproductionResult) -> Rows:
 
 def _claim_row(claim: ClaimResult) -> tuple[str, ...]:
     verdict = f"{claim.finding.value}: {claim.reason}" if claim.reason else claim.finding.value
-    return claim.claim, claim.figure, _figure(claim.interval), _bounds(claim), verdict
+    fixed = DASH if claim.fixed is None else _short(claim.fixed)
+    return claim.claim, claim.figure, _figure(claim.interval), _bounds(claim), verdict, fixed
 
 
 def _evidence(claim: ClaimResult) -> str:

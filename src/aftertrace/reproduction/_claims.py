@@ -1,7 +1,7 @@
 """Claims as weighted sums of AUCs inside originals, and what an interval says of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,11 +39,12 @@ class Claim:
             raise ValueError("A claim must say above or below what its figure lies.")
 
 
-def judged(claim: Claim, cells: Cells, *, confidence: float = 0.95) -> ClaimResult:
+def judged(claim: Claim, cells: Cells, *, fixed: Cells | None = None, confidence: float = 0.95) -> ClaimResult:
     """The verdict: t interval over originals of the sum, term by term inside the same original.
 
     Originals of one number are drawn anew in every setting, each with its seed, so that sums over settings are
-    independent between originals, given the data. Settings of fewer originals shorten the sum to those that all have.
+    independent between originals, given the data. `fixed`: the same settings with fixed pools, for the figure alone.
+    Settings of fewer originals shorten the sum to those that all have.
     """
     missing = [term for term in claim.terms if term.attack not in cells.get(term.setting, {})]
     if missing:
@@ -55,7 +56,15 @@ def judged(claim: Claim, cells: Cells, *, confidence: float = 0.95) -> ClaimResu
     if len(values) < LEAST_ORIGINALS:
         return _result(claim, None, Finding.OPEN, f"{len(values)} originals; an interval needs {LEAST_ORIGINALS}")
     interval = t_interval(values, confidence)
-    return _result(claim, interval, finding_of(interval, claim.above, claim.below), "")
+    found = _result(claim, interval, finding_of(interval, claim.above, claim.below), "")
+    return replace(found, fixed=_figure(claim, fixed or {}))
+
+
+def _figure(claim: Claim, cells: Cells) -> float | None:
+    """The sum of the terms' means; None where one is missing."""
+    if not all(term.attack in cells.get(term.setting, {}) for term in claim.terms):
+        return None
+    return float(sum(term.weight * np.nanmean(cells[term.setting][term.attack]) for term in claim.terms))
 
 
 def t_interval(values: NDArray[np.float64], confidence: float) -> Interval:

@@ -13,7 +13,7 @@ from aftertrace.errors import ExperimentError
 from aftertrace.posteriors import Role, Use
 from aftertrace.reproduction._claims import judged, t_interval
 from aftertrace.reproduction._scales import Scale
-from aftertrace.reproduction._studies import STUDIES, Setting, Study
+from aftertrace.reproduction._studies import NOTES, STUDIES, Setting, Study
 from aftertrace.results import FigureRow, ReproductionResult, Result, Scores, StudyResult
 from aftertrace.scenarios import Cell, Experiment, nested, run_cells
 from aftertrace.statistics import Interval, auc_by_original
@@ -37,9 +37,9 @@ def reproduce(
 ) -> tuple[ReproductionResult, Path]:
     """Run the studies of `only` (by default all) at a scale, and judge their claims. Writes `reproduction.json`.
 
-    Every setting is run with redrawn records, for the verdicts; some also with the paper's fixed pools, for comparison
-    with its code. Settings alike in several studies are run once; finished ones are read. A setting that cannot run,
-    for want of data, is said with the reason.
+    Every setting is run with redrawn records, for the verdicts; all but the long ones also with the paper's fixed
+    pools, for comparison with its code. Settings alike in several studies are run once; finished ones are read. A
+    setting that cannot run, for want of data, is said with the reason.
 
     Raises `ExperimentError` for names that are not those of studies.
     """
@@ -78,6 +78,7 @@ def reproduce(
             f"networks on images {scale.images[0]} and {scale.images[1]}, of {scale.images[2]} records"
         ),
         studies=tuple(_study(study, scale, results, aucs) for study in studies),
+        notes=NOTES,
     )
     folder.write("reproduction.json", made.to_json())
     return made, folder.path
@@ -90,14 +91,19 @@ _Key = tuple[str, str, str, int]
 def _cells(study: Study, scale: Scale) -> Iterator[tuple[_Key, Cell]]:
     for setting in study.settings:
         if setting.runs_at(scale):
-            for pools in ("redrawn", "fixed") if setting.fixed else ("redrawn",):
+            for pools in ("redrawn", "fixed") if _has_fixed(setting) else ("redrawn",):
                 for seed in _seeds(setting, scale, pools):
                     experiment = experiment_of(setting, scale, pools=pools, seed=seed)
                     yield (study.name, setting.label, pools, seed), Cell(values={}, experiment=experiment)
 
 
 def _seeds(setting: Setting, scale: Scale, pools: str) -> tuple[int, ...]:
-    return scale.asked_seeds if pools == "fixed" and setting.size == "table" else scale.seeds
+    return scale.asked_seeds if pools == "fixed" and setting.fixed and setting.size == "table" else scale.seeds
+
+
+def _has_fixed(setting: Setting) -> bool:
+    """Whether a setting is run with fixed pools too: all that are cheap, and those with a figure to compare with."""
+    return setting.fixed or setting.size == "table"
 
 
 def experiment_of(setting: Setting, scale: Scale, *, pools: str, seed: int) -> Experiment:
@@ -141,6 +147,7 @@ def _aucs(path: Path) -> Aucs:
 
 def _study(study: Study, scale: Scale, results: Mapping[_Key, Result | str], aucs: Mapping[_Key, Aucs]) -> StudyResult:
     settings = [setting for setting in study.settings if setting.runs_at(scale)]
+    fixed = {each.label: _joined(study, each, scale, "fixed", aucs) for each in settings if _has_fixed(each)}
     redrawn = {setting.label: _joined(study, setting, scale, "redrawn", aucs) for setting in settings}
     return StudyResult(
         name=study.name,
@@ -148,7 +155,7 @@ def _study(study: Study, scale: Scale, results: Mapping[_Key, Result | str], auc
         source=study.source,
         attacks=study.shown,
         claims=tuple(
-            judged(claim, redrawn, confidence=CONFIDENCE)
+            judged(claim, redrawn, fixed=fixed, confidence=CONFIDENCE)
             for claim in study.claims
             if any(term.setting in redrawn for term in claim.terms)  # others are of larger scales
         ),
@@ -218,7 +225,7 @@ def _interval(values: NDArray[np.float64]) -> Interval:
 def _fixed(study: Study, setting: Setting, scale: Scale, aucs: Mapping[_Key, Aucs]) -> dict[str, Interval]:
     """With fixed pools: the mean over seeds, and the range of single seeds in the place of an interval."""
     keys = [(study.name, setting.label, "fixed", seed) for seed in _seeds(setting, scale, "fixed")]
-    if not setting.fixed or not all(key in aucs for key in keys):
+    if not _has_fixed(setting) or not all(key in aucs for key in keys):
         return {}
     found = {}
     for name in dict.fromkeys((*study.shown, *setting.reference)):

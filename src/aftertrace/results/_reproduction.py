@@ -25,7 +25,8 @@ class ClaimResult:
     """A claim, the figure that decides it, and the verdict.
 
     `figure`: what the interval is of, in words; it must lie above `above` and below `below`, where given, for the claim
-    to hold, and wholly on the other side of one of them for it not to. `reason`: why it was not run.
+    to hold, and wholly on the other side of one of them for it not to. `fixed`: the figure with the paper's fixed
+    pools, which say nothing with certainty (roles are tied to records). `reason`: why it was not run.
     """
 
     claim: str
@@ -34,6 +35,7 @@ class ClaimResult:
     below: float | None
     interval: Interval | None
     finding: Finding
+    fixed: float | None = None
     reason: str = ""
 
 
@@ -80,6 +82,7 @@ class ReproductionResult:
     scale: str
     sizes: str
     studies: tuple[StudyResult, ...]
+    notes: tuple[str, ...] = ()
     format: int = REPRODUCTION_FORMAT
 
     @property
