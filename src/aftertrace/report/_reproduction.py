@@ -48,8 +48,8 @@ def reproduction_markdown(result: ReproductionResult) -> str:
         "every original. Of 95 % intervals, one in twenty misses, and there are many here.",
         "## Claims",
         _markdown(("claim", "figure", "interval", "must be", "verdict", "fixed pools"), _claim_rows(result)),
-        "Fixed pools: the same figure with the paper's pools of members and others, without a verdict, as roles are tied "
-        "to records there.",
+        "Fixed pools: the same figure with the paper's pools of members and others, without a verdict, as roles are "
+        "tied to records there.",
         "## What to know",
         "\n".join(f"* {note}" for note in result.notes),
     ]

@@ -868,8 +868,8 @@ NOTES = (
     "hand. ResNet-50 and DenseNet-121 are trained once, without a claim.",
     "The released code trains every version with the same seed, which makes no difference to trees without ties and to "
     "logistic regression; forests and networks are retrained with the same seed where it is not said otherwise.",
-    "DP-SGD samples 5 % of the records in each of 400 steps, with the noise that its epsilon asks for; the released code "
-    "samples .1 % with a noise multiplier of 1.2.",
+    "DP-SGD samples 5 % of the records in each of 400 steps, with the noise that its epsilon asks for; the released "
+    "code samples .1 % with a noise multiplier of 1.2.",
 )
 """What a reader of any reproduction must know."""
 _BUILDERS: tuple[Callable[[], Study], ...] = (
