@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from aftertrace.cli import app
+from aftertrace.reproduction import SCALES
 from aftertrace.results import Result
 from aftertrace.scenarios import Experiment, Sweep
 
@@ -30,6 +32,7 @@ def blocks(language):
 def workplace(tmp_path, monkeypatch):
     """A folder with a finished run and the arrays that examples speak of."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(SCALES, "quick", replace(SCALES["quick"], originals=6, pairs=2))
     rng = np.random.default_rng(0)
     before = rng.dirichlet([2, 2], 80)
     return {
