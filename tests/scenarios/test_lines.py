@@ -137,3 +137,15 @@ def test_other_data_must_have_the_same_classes():
 def test_what_does_not_go_together_is_said(scenario, problem):
     with pytest.raises(ExperimentError, match=problem.replace("(", r"\(")):
         experiment(**scenario)
+
+
+def test_shards_that_lack_a_class_are_stated(tmp_path):
+    """Wine has three classes: ten shards of 40 records miss one now and then."""
+    table = experiment().as_dict()
+    side = {"originals": 6, "pairs": 3, "records": 40}
+    table |= {"data": {"name": "wine"}, "procedure": {"name": "sisa"}}
+    table["scenario"] |= {"shadow": side, "target": side}
+    result = run_experiment(Experiment.from_dict(table), out=tmp_path / "run").result
+    assert result.training.shards_without_a_class > 0
+    assert result.training.certificate.passed
+    assert any("SISA" in line for line in result.threat_model)

@@ -295,6 +295,11 @@ def _controls(result: Result) -> Iterator[tuple[str, ...]]:
 def _training(result: Result) -> Iterator[tuple[str, str]]:
     if result.training is None:
         return
+    if result.training.shards_without_a_class:
+        yield (
+            "Shards without a class",
+            f"{result.training.shards_without_a_class}: their records lack a class of the original's, and they give it 0",
+        )
     if result.training.fallbacks:
         yield "Solved alone", f"{result.training.fallbacks} models, as the shared solver did not converge for them"
     for name, value in result.training.worst.items():

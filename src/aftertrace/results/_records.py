@@ -268,6 +268,7 @@ class Training:
     """How the models were trained. `fallbacks`: rows that were solved alone, as the shared way did not converge.
 
     `worst`: the largest over all models, such as `log_odds_step`, the last step of the solver in log odds.
+    `shards_without_a_class`: shards (SISA) whose records lack a class that their original's have; they give it 0.
     """
 
     trainer: str
@@ -275,6 +276,7 @@ class Training:
     fallbacks: int
     worst: Mapping[str, float]
     certificate: Certificate | None
+    shards_without_a_class: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -290,6 +290,7 @@ def _training(
         fallbacks=sum(each["counts"].get("fallbacks", 0) for each in facts),
         worst={name: max(each["worst"].get(name, 0.0) for each in facts) for name in names},
         certificate=certificate,
+        shards_without_a_class=sum(each["counts"].get("shards_without_a_class", 0) for each in facts),
     )
 
 
