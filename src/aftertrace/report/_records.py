@@ -298,7 +298,8 @@ def _training(result: Result) -> Iterator[tuple[str, str]]:
     if result.training.shards_without_a_class:
         yield (
             "Shards without a class",
-            f"{result.training.shards_without_a_class}: their records lack a class of the original's, and they give it 0",
+            f"{result.training.shards_without_a_class}: their records lack a class of their original's, which they "
+            f"give 0",
         )
     if result.training.fallbacks:
         yield "Solved alone", f"{result.training.fallbacks} models, as the shared solver did not converge for them"
