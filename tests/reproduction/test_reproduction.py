@@ -63,6 +63,7 @@ def test_studies_are_whole():
             experiment = module.experiment_of(setting, SCALES["paper"], pools="redrawn", seed=0)
             attacks = {attack.name for attack in experiment.build_attacks()}
             assert set(study.shown) <= attacks | {"LogitDrop"}
+            assert setting.baseline in ("", *labels)
             assert setting.asked is None or (setting.fixed and setting.asked[0] in setting.reference)
             for own in study.claims:
                 for term in own.terms:
@@ -133,3 +134,22 @@ def test_absent_data_are_a_reason_and_no_crash(tmp_path, monkeypatch):
     assert "adult.data must be in the data folder" in result.studies[0].rows[0].error
     assert result.claims[0].finding is Finding.NOT_RUN
     assert json.loads((folder / "reproduction.json").read_text())["scale"] == "quick"
+
+
+def test_the_cost_of_private_training_is_paired_by_original(tmp_path, monkeypatch):
+    """Accuracy on unseen queries with and without, in originals of the same records."""
+    small = {"data.name": "breast-cancer", "scenario.shadow.records": 100, "scenario.target.records": 100}
+    plain = Setting(label="one", changes={**small, "model.name": "logistic"})
+    noisy = Setting(
+        label="private",
+        changes={**small, "model.name": "private-logistic", "model.params": {"epsilon": 0.1}},
+        baseline="one",
+    )
+    monkeypatch.setattr(module, "STUDIES", {"own": study(plain, noisy)})
+    result, _ = reproduce(TINY, out=tmp_path / "out", engine=InProcess())
+    without, own = result.studies[0].rows
+    assert without.loss is None
+    assert own.loss.n == 7
+    assert own.loss.estimate == pytest.approx(without.test_accuracy - own.test_accuracy, abs=0.15)
+    assert own.loss.low > 0
+    assert "differentially private" in own.privacy

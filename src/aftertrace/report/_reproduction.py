@@ -145,7 +145,7 @@ def _remarks(study: StudyResult) -> Iterator[str]:
         if row.error:
             yield f"Not run: {row.setting}: {row.error}"
         if row.loss is not None:
-            yield f"{row.setting}: accuracy lost at release {_figure(row.loss)}."
+            yield f"{row.setting}: accuracy on unseen records that it costs {_figure(row.loss)}."
         if row.privacy:
             yield f"{row.setting}: {row.privacy}"
 

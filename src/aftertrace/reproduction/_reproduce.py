@@ -20,6 +20,8 @@ from aftertrace.statistics import Interval, auc_by_original
 from aftertrace.store import RunFolder
 
 CONFIDENCE = 0.95
+CONFIDENT = "more than one half for the true class"
+"""Beside the attacks: the share of unseen queries of each original that the later version gives that."""
 Aucs = Mapping[str, NDArray[np.float64]]
 """Attack -> AUC inside each original [m]."""
 
@@ -139,10 +141,14 @@ def _aucs(path: Path) -> Aucs:
     result = Result.from_json(folder.read("result.json"))
     rows = np.flatnonzero((scores.use == Use.EVALUATE) & np.isin(scores.role, (result.attacked, Role.UNSEEN)))
     is_attacked = scores.role[rows] == result.attacked
-    return {
+    found = {
         name: auc_by_original(score[rows], is_attacked, scores.original[rows])[1]
         for name, score in scores.score.items()
     }
+    unseen = scores.role == Role.UNSEEN
+    _, original = np.unique(scores.original[unseen], return_inverse=True)
+    right = (scores.phi[unseen, 1] > 0).astype(np.float64)  # of two classes, the more likely one is the true one
+    return {**found, CONFIDENT: np.bincount(original, right) / np.bincount(original)}
 
 
 def _study(study: Study, scale: Scale, results: Mapping[_Key, Result | str], aucs: Mapping[_Key, Aucs]) -> StudyResult:
@@ -192,6 +198,8 @@ def _row(
         asked=setting.asked[1:] if setting.asked else None,
         error=errors[0] if errors else "",
     )
+    if setting.baseline:
+        row = replace(row, loss=_accuracy_lost(study, setting, scale, aucs))
     first = next((results[key] for key in keys if key[2] == "redrawn"), None)
     if not isinstance(first, Result):
         return row
@@ -201,9 +209,18 @@ def _row(
         models=sum(result.counts.models for result in own if isinstance(result, Result)),
         train_accuracy=None if own_accuracy is None else own_accuracy.train_accuracy.mean,
         test_accuracy=None if own_accuracy is None else own_accuracy.test_accuracy.mean,
-        loss=None if first.utility is None else first.utility.accuracy_lost,
+        loss=row.loss if first.utility is None else first.utility.accuracy_lost,
         privacy="" if first.privacy is None else first.privacy.sentence,
     )
+
+
+def _accuracy_lost(study: Study, setting: Setting, scale: Scale, aucs: Mapping[_Key, Aucs]) -> Interval | None:
+    """Accuracy of the later version on unseen queries, without the defense minus with it, in the same originals."""
+    baseline = next(each for each in study.settings if each.label == setting.baseline)
+    without, own = (_joined(study, each, scale, "redrawn", aucs) for each in (baseline, setting))
+    if CONFIDENT not in without or CONFIDENT not in own:
+        return None
+    return t_interval(without[CONFIDENT] - own[CONFIDENT], CONFIDENCE)
 
 
 def _intervals(study: Study, aucs: Aucs) -> dict[str, Interval]:

@@ -32,7 +32,8 @@ class Setting:
     """One experiment of a study, as changes of the scale's defaults. `needs`: the scales that run it.
 
     `reference`, `asked`: attack -> a figure of the corrected released code; (attack, low, high) of the mean over seeds
-    with fixed pools. `fixed`: run with the paper's pools too.
+    with fixed pools. `fixed`: run with the paper's pools too, and with all seeds. `baseline`: the setting without the
+    defense, where that is in the training.
     """
 
     label: str
@@ -42,6 +43,7 @@ class Setting:
     reference: Mapping[str, str] = field(default_factory=dict)
     asked: tuple[str, float, float] | None = None
     fixed: bool = False
+    baseline: str = ""
 
     def runs_at(self, scale: Scale) -> bool:
         """Whether a scale has it."""
@@ -67,8 +69,12 @@ def _references(*figures: str, classifier: str = "tree") -> dict[str, str]:
     return {f"{feature}/{classifier}": figure for feature, figure in zip(features, figures, strict=True)}
 
 
+_EACH_CLASSIFIER = tuple(f"{f}Diff/{c}" for f in ("Sorted", "Direct") for c in ("tree", "forest", "logistic", "mlp"))
+CLASSIFIERS = {"attacks.classifiers": ["tree", "forest", "logistic", "mlp"]}
+
+
 def _retraining() -> Study:
-    classifiers = {"attacks.classifiers": ["tree", "forest", "logistic", "mlp"]}
+    classifiers = CLASSIFIERS
     settings = (
         Setting(
             label="Adult, tree",
@@ -228,9 +234,9 @@ def _retraining() -> Study:
 def _features() -> Study:
     deep = {"model.params": {"max_leaf_nodes": 1000}}
     settings = (
-        Setting(label="Adult, tree", changes={**ADULT, **TREE}),
-        Setting(label="Adult, logistic", changes={**ADULT, **LOGISTIC}),
-        Setting(label="Adult, tree of 1000 leaves", changes={**ADULT, **TREE, **deep}),
+        Setting(label="Adult, tree", changes={**ADULT, **TREE, **CLASSIFIERS}),
+        Setting(label="Adult, logistic", changes={**ADULT, **LOGISTIC, **CLASSIFIERS}),
+        Setting(label="Adult, tree of 1000 leaves", changes={**ADULT, **TREE, **deep, **CLASSIFIERS}),
     )
     simple = ("Adult, tree", "Adult, logistic")
 
@@ -239,7 +245,7 @@ def _features() -> Study:
 
     return Study(
         name="features",
-        title="Construction of features",
+        title="Choice of feature and classifier",
         source="section 5.3",
         settings=settings,
         claims=(
@@ -271,6 +277,7 @@ def _features() -> Study:
                 above=0.0,
             ),
         ),
+        shown=(*_EACH_CLASSIFIER, EUC, SORTED_CONCAT, DIRECT_CONCAT, CLASSICAL),
     )
 
 
@@ -756,11 +763,17 @@ def _private() -> Study:
     )
     settings = (
         *(
-            Setting(label=f"Adult, private {short}, epsilon {e:g}", changes=model(name, epsilon=e, **more), size=size)
+            Setting(
+                label=f"Adult, private {short}, epsilon {e:g}",
+                changes=model(name, epsilon=e, **more),
+                size=size,
+                baseline=f"Adult, {short}",
+            )
             for short, name, more, size in private
             for e in EPSILONS
         ),
         Setting(label="Adult, logistic", changes={**ADULT, **LOGISTIC}),
+        Setting(label="Adult, tree", changes={**ADULT, **TREE}),
         Setting(label="Adult, MLP", changes={**ADULT, **MLP}, size="forest"),
     )
     ceilings = {e: 1 / (1 + 2.718281828459045**-e) for e in EPSILONS}
