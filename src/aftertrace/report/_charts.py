@@ -127,7 +127,7 @@ def _roc(page: Page, width: int) -> "alt.LayerChart":
             guess.encode(x=alt.X("x:Q", scale=scale), y=alt.Y("y:Q", scale=scale)),
             lines.encode(
                 x=alt.X("fpr:Q", scale=scale, axis=axis, title="Unseen records accused (FPR)"),
-                y=alt.Y("tpr:Q", scale=scale, axis=axis, title="Deleted records found (TPR)"),
+                y=alt.Y("tpr:Q", scale=scale, axis=axis, title=f"{page.who.capitalize()} records found (TPR)"),
                 color=colour,
                 strokeDash=alt.StrokeDash("attack:N", scale=dashes, legend=None),
                 order="order:Q",

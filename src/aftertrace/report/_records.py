@@ -136,6 +136,7 @@ def page(result: Result, scores: Scores, *, manifest: Mapping[str, Any], key: by
     auc = result.attack(verdict.attack).auc
     footnotes: list[str] = []
     attacks = tuple(_attack_row(attack, result, footnotes) for attack in result.attacks)
+    who = result.attacked.name.lower()
     pairs = f"{counts.originals} originals, {counts.pairs} pairs" if counts.originals > 1 else "one pair of models"
     return Page(
         title=result.title,
@@ -143,7 +144,7 @@ def page(result: Result, scores: Scores, *, manifest: Mapping[str, Any], key: by
         tone=tone,
         sentence=verdict.sentence,
         meaning=(
-            f"Given a deleted and an unseen record, the attack {verdict.attack} names the deleted one in "
+            f"Given a {who} and an unseen record, the attack {verdict.attack} names the {who} one in "
             f"{100 * auc.estimate:.0f} of 100 cases; guessing would in 50."
         ),
         size=f"{result.data.name}: {pairs}, {queried(result)}.",
@@ -163,7 +164,7 @@ def page(result: Result, scores: Scores, *, manifest: Mapping[str, Any], key: by
         looks=tuple(_looks(result)),
         controls=tuple(_controls(result)),
         overfitting=tuple(_overfitting(result)),
-        who=result.attacked.name.lower(),
+        who=who,
         release=tuple(release_sentences(result)),
         threat_model=result.threat_model,
         not_tested=result.not_tested,

@@ -88,7 +88,7 @@ def _slices_table(result: Result, table_class: type) -> object:
     """For whom: the groups, or of many the telling ones."""
     table = table_class(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column(f"For whom, by {result.verdict.attack}")
-    for heading in ("deleted", "AUC", "interval", "p (Holm)"):
+    for heading in (result.attacked.name.lower(), "AUC", "interval", "p (Holm)"):
         table.add_column(heading, justify="right")
     shown = result.slices
     if len(shown) > MOST_GROUPS:
