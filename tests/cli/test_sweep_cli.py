@@ -97,3 +97,10 @@ def test_what_can_be_named_is_listed(what):
     assert done.exit_code == ExitCode.OK
     expected = {"defenses": "KeyedNoise", "studies": list(STUDIES)[-1], "procedures": "sisa", "models": "private-mlp"}
     assert expected[what] in done.output
+
+
+def test_a_grid_has_no_plan(tmp_path):
+    grid = written(tmp_path, SMALL + '[sweep]\ndefense = ["none", "TopK(1)"]\n')
+    done = invoke("plan", grid)
+    assert done.exit_code == ExitCode.WRONG_USE
+    assert "plan is for single runs" in done.output

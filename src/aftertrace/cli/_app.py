@@ -191,7 +191,10 @@ def plan(
 ) -> ExitCode:
     """Say what `run` would take: models, queries, memory, disk and time, from a short trial."""
     from aftertrace._api import plan_run
+    from aftertrace.scenarios import is_sweep
 
+    if is_sweep(experiment):
+        raise InputError(f"{experiment} has a section sweep, and plan is for single runs: leave the section out.")
     with ProgressDisplay() as progress:
         made = plan_run(
             experiment,
