@@ -144,3 +144,18 @@ def test_lines_are_chosen_alike():
 def test_models_named_in_files_have_references():
     for name in ("logistic", "tree", "forest", "mlp"):
         assert hasattr(Model(name=name).trainer(), "reference")
+
+
+def test_deep_networks_are_compared_in_distribution():
+    """Rounding grows in them too fast for any schedule: what is tested is the mean over models."""
+    from aftertrace.trainers import CNN, NetworkTrainer, ResNet50
+
+    deep, plain = (NetworkTrainer(network=network, precision="float64") for network in (ResNet50(), CNN()))
+    assert deep.short() is None
+    short, reference = module.pair_to_compare(deep)
+    assert short is None
+    assert type(reference).__name__ == "NetworkReference"
+    found = module.judge_gaps(deep, [(0.1, [0.01, -0.01]), (0.2, [-0.01, 0.01])], rng=np.random.default_rng(0))
+    assert found.passed
+    assert found.allowed is None
+    assert module.pair_to_compare(plain)[0] is not None

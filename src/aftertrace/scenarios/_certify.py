@@ -131,8 +131,8 @@ def pair_to_compare(trainer: Trainer) -> tuple[Trainer | None, Trainer] | None:
     """
     if not isinstance(trainer, Certified):
         return None
-    if isinstance(trainer, Shortened):
-        short = trainer.short()
+    short = trainer.short() if isinstance(trainer, Shortened) else None
+    if short is not None:
         assert isinstance(short, Certified)
         return short, short.reference()
     return None, trainer.reference()
@@ -159,7 +159,7 @@ def _choose(seed: int, simulations: Mapping[str, Simulation], units: Mapping[str
 def judge_gaps(trainer: Trainer, gaps: Sequence[Gap], *, rng: np.random.Generator) -> Certificate:
     """The certificate of models whose gaps to the reference are known: as promised, or by a test of their means."""
     largest = max(gap for gap, _ in gaps)
-    has_short = isinstance(trainer, Shortened)
+    has_short = isinstance(trainer, Shortened) and trainer.short() is not None
     promise = Promise.TOLERANCE if has_short else trainer.promise
     name = type(trainer).__name__
     if promise is Promise.DISTRIBUTION:

@@ -120,8 +120,8 @@ class Certified(Protocol):
 class Shortened(Protocol):
     """A certified trainer that is compared on a schedule so short that rounding has no time to grow."""
 
-    def short(self) -> Trainer:
-        """The same trainer on that schedule; it must be certified too."""
+    def short(self) -> Trainer | None:
+        """The same trainer on that schedule, which must be certified too; None if no schedule is short enough."""
         ...
 
 
