@@ -26,6 +26,8 @@ SHARE = 0.01
 LEAST = 2
 SIGNIFICANCE = 0.001
 FILE = "certificate.json"
+CERTIFICATE_FORMAT = 2
+"""Raised when equal models would be judged otherwise. 1: first. 2: whole lines; deep networks in distribution."""
 
 Gap = tuple[float, list[float]]
 """Of one model: the largest gap in posteriors, and gaps of means over queries, such as one for each class."""
@@ -57,7 +59,7 @@ def certify(
     if any(trainer is None or pair_to_compare(trainer) is None for trainer in trainers):
         return None
     chosen = _choose(seed, simulations, units)
-    of = digest({"units": list(units), "share": SHARE})
+    of = digest({"format": CERTIFICATE_FORMAT, "units": list(units), "share": SHARE})
     kept = _kept(folder, of)
     if kept is None:
         tasks = [(units[a], lines, tables[a].log_values, tables[a].pair) for a, lines in chosen.items()]
