@@ -63,7 +63,9 @@ def reproduction_markdown(result: ReproductionResult) -> str:
                 "code:",
                 _markdown(("setting", "attack", "ours", "released", "expected"), fixed),
             ]
-        parts += [f"{note}" for note in (*study.notes, *_remarks(study))]
+        remarks = [*study.notes, *_remarks(study)]
+        if remarks:
+            parts.append("\n".join(f"* {line}" for line in remarks))
     return "\n\n".join(parts) + "\n"
 
 
@@ -145,7 +147,7 @@ def _remarks(study: StudyResult) -> Iterator[str]:
         if row.error:
             yield f"Not run: {row.setting}: {row.error}"
         if row.loss is not None:
-            yield f"{row.setting}: accuracy on unseen records that it costs {_figure(row.loss)}."
+            yield f"{row.setting}: costs {_figure(row.loss)} of accuracy on unseen records."
         if row.privacy:
             yield f"{row.setting}: {row.privacy}"
 
