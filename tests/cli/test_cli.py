@@ -296,7 +296,8 @@ def wait_for_units(out, count):
 
 def test_ctrl_c_loses_nothing_and_the_run_goes_on(tmp_path):
     out = tmp_path / "run"
-    process = subprocess.Popen(demo(out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    long = [*demo(out), "--set=scenario.target.originals=80"]  # not over before the signal comes
+    process = subprocess.Popen(long, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for_units(out, 3)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
@@ -305,9 +306,9 @@ def test_ctrl_c_loses_nothing_and_the_run_goes_on(tmp_path):
     assert "Traceback" not in errors
     kept = {path.name: path.stat().st_mtime_ns for path in (out / "posteriors").iterdir()}
     assert len(kept) >= 3
-    subprocess.run(demo(out), check=True, capture_output=True)
+    subprocess.run(long, check=True, capture_output=True)
     again = {path.name: path.stat().st_mtime_ns for path in (out / "posteriors").iterdir()}
-    assert len(again) == 24
+    assert len(again) == 92
     assert kept.items() <= again.items()
 
 
