@@ -294,10 +294,17 @@ def wait_for_units(out, count):
         time.sleep(0.01)
 
 
+def heeds_interrupts():
+    """Shells start what runs in the background with interrupts ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_ctrl_c_loses_nothing_and_the_run_goes_on(tmp_path):
     out = tmp_path / "run"
     long = [*demo(out), "--set=scenario.target.originals=80"]  # not over before the signal comes
-    process = subprocess.Popen(long, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        long, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heeds_interrupts
+    )
     wait_for_units(out, 3)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
