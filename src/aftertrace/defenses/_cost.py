@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from aftertrace.errors import PosteriorsError
 from aftertrace.posteriors import Kind, Posteriors, Role
-from aftertrace.statistics import Interval
+from aftertrace.statistics import Interval, mean_interval
 
 LEAST_ORIGINALS = 6
 
@@ -77,13 +77,10 @@ def _answers(table: Posteriors, rows: NDArray[np.intp]) -> tuple[NDArray[np.floa
 
 
 def _interval(difference: NDArray[np.float64], original: NDArray[np.int64], confidence: float) -> Interval:
-    from scipy.stats import t
-
     _, which = np.unique(original, return_inverse=True)
     means = np.bincount(which, difference) / np.bincount(which)
     m, estimate = len(means), float(means.mean())
     if m < LEAST_ORIGINALS:
         note = f"{m} originals; an interval needs at least {LEAST_ORIGINALS}"
         return Interval(estimate, None, None, confidence, m, "none", note)
-    half = float(t.ppf((1 + confidence) / 2, m - 1) * means.std(ddof=1) / np.sqrt(m))
-    return Interval(estimate, estimate - half, estimate + half, confidence, m, "t over originals")
+    return mean_interval(means, confidence=confidence)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aftertrace.results import ClaimResult, Finding
-from aftertrace.statistics import Interval
+from aftertrace.statistics import Interval, mean_interval
 
 LEAST_ORIGINALS = 6
 """Below, an interval over originals says nothing."""
@@ -55,7 +55,7 @@ def judged(claim: Claim, cells: Cells, *, fixed: Cells | None = None, confidence
     values = values[np.isfinite(values)]
     if len(values) < LEAST_ORIGINALS:
         return _result(claim, None, Finding.OPEN, f"{len(values)} originals; an interval needs {LEAST_ORIGINALS}")
-    interval = t_interval(values, confidence)
+    interval = mean_interval(values, confidence=confidence)
     found = _result(claim, interval, finding_of(interval, claim.above, claim.below), "")
     return replace(found, fixed=_figure(claim, fixed or {}))
 
@@ -65,15 +65,6 @@ def _figure(claim: Claim, cells: Cells) -> float | None:
     if not all(term.attack in cells.get(term.setting, {}) for term in claim.terms):
         return None
     return float(sum(term.weight * np.nanmean(cells[term.setting][term.attack]) for term in claim.terms))
-
-
-def t_interval(values: NDArray[np.float64], confidence: float) -> Interval:
-    """For the mean of independent values [m], one per original."""
-    from scipy.stats import t
-
-    m, mean = len(values), float(values.mean())
-    half = float(t.ppf((1 + confidence) / 2, m - 1) * values.std(ddof=1) / np.sqrt(m))
-    return Interval(mean, mean - half, mean + half, confidence, m, "t over originals of the AUC inside each")
 
 
 def finding_of(interval: Interval, above: float | None, below: float | None) -> Finding:

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from aftertrace.engine import Engine
 from aftertrace.errors import ExperimentError
 from aftertrace.posteriors import Role, Use
-from aftertrace.reproduction._claims import judged, t_interval
+from aftertrace.reproduction._claims import judged
 from aftertrace.reproduction._scales import Scale
 from aftertrace.reproduction._studies import NOTES, STUDIES, Setting, Study
 from aftertrace.results import FigureRow, ReproductionResult, Result, Scores, StudyResult
 from aftertrace.scenarios import Cell, Experiment, nested, run_cells
-from aftertrace.statistics import Interval, auc_by_original
+from aftertrace.statistics import Interval, auc_by_original, mean_interval
 from aftertrace.store import RunFolder
 
 CONFIDENCE = 0.95
@@ -220,7 +220,7 @@ def _accuracy_lost(study: Study, setting: Setting, scale: Scale, aucs: Mapping[_
     without, own = (_joined(study, each, scale, "redrawn", aucs) for each in (baseline, setting))
     if CONFIDENT not in without or CONFIDENT not in own:
         return None
-    return t_interval(without[CONFIDENT] - own[CONFIDENT], CONFIDENCE)
+    return mean_interval(without[CONFIDENT] - own[CONFIDENT], confidence=CONFIDENCE)
 
 
 def _intervals(study: Study, aucs: Aucs) -> dict[str, Interval]:
@@ -233,7 +233,7 @@ def _interval(values: NDArray[np.float64]) -> Interval:
         return Interval(
             float(finite.mean()) if len(finite) else 0.5, None, None, CONFIDENCE, len(finite), "none", "few"
         )
-    interval = t_interval(finite, CONFIDENCE)
+    interval = mean_interval(finite, confidence=CONFIDENCE)
     assert interval.low is not None
     assert interval.high is not None
     return replace(interval, low=max(0.0, interval.low), high=min(1.0, interval.high))  # an AUC lies there

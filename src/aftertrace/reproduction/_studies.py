@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from aftertrace.reproduction._claims import Claim, Term, mean_of
 from aftertrace.reproduction._scales import Scale
+from aftertrace.statistics import DpGuarantee, auc_ceiling, dp_substitution
 
 SORTED, DIRECT, EUC = "SortedDiff/tree", "DirectDiff/tree", "EucDist/tree"
 SORTED_CONCAT, DIRECT_CONCAT, CLASSICAL = "SortedConcat/tree", "DirectConcat/tree", "Classical/tree"
@@ -776,7 +777,6 @@ def _private() -> Study:
         Setting(label="Adult, tree", changes={**ADULT, **TREE}),
         Setting(label="Adult, MLP", changes={**ADULT, **MLP}, size="forest"),
     )
-    ceilings = {e: 1 / (1 + 2.718281828459045**-e) for e in EPSILONS}
     return Study(
         name="privacy",
         title="Defense: differential privacy in training",
@@ -797,7 +797,7 @@ def _private() -> Study:
                     sentence=f"Private logistic regression keeps what epsilon {e:g} promises.",
                     figure=f"{LOGIT_DROP}, against the ceiling for substitution",
                     terms=(Term(1, f"Adult, private logistic, epsilon {e:g}", LOGIT_DROP),),
-                    below=ceilings[e],
+                    below=auc_ceiling(DpGuarantee(e)),
                 )
                 for e in EPSILONS
             ),
@@ -806,7 +806,7 @@ def _private() -> Study:
                     sentence=f"DP-SGD keeps what epsilon {e:g} promises.",
                     figure=f"{LOGIT_DROP}, against the ceiling for substitution, twice epsilon",
                     terms=(Term(1, f"Adult, private MLP, epsilon {e:g}", LOGIT_DROP),),
-                    below=1 / (1 + 2.718281828459045 ** (-2 * e)),
+                    below=auc_ceiling(dp_substitution(DpGuarantee(e, 1e-5))),
                 )
                 for e in EPSILONS
             ),

@@ -31,6 +31,7 @@ from aftertrace.statistics._fair_coins import epsilon_fair_coins
 from aftertrace.statistics._jackknife import MIN_ORIGINALS, auc_by_original, auc_interval, rate_interval
 from aftertrace.statistics._mann_whitney import mann_whitney
 from aftertrace.statistics._matching import Matching, matched_queries
+from aftertrace.statistics._mean import mean_interval
 from aftertrace.statistics._multiple import benjamini_hochberg, holm, unseen_needed
 from aftertrace.statistics._one_run import epsilon_one_run, one_run_guesses, one_run_p_value
 from aftertrace.statistics._planted import PLANTED_AUC, planted_leak
@@ -103,6 +104,7 @@ __all__ = [
     "holm",
     "mann_whitney",
     "matched_queries",
+    "mean_interval",
     "one_run_guesses",
     "one_run_p_value",
     "originals_needed",
