@@ -101,7 +101,7 @@ def from_table(originals, pairs, dtype):
     del made
     then = passed("the table, checked", began)
     engine = TimedEngine()
-    judgement = Judgement(attack="LogitDrop", limit=0.6, confidence=0.95, seed=0)
+    judgement = Judgement(attack="LogitDrop", limits=Limits(auc=0.6), confidence=0.95, seed=0)
     found = assess(None, target, attacks, judgement, engine=engine, progress=lambda *_: None)
     for name, seconds in engine.seconds.items():
         print(f"  {name:<56}{seconds:>7.2f} s")

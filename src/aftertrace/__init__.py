@@ -3,7 +3,8 @@
 import aftertrace as at
 
 run = at.run("demo")                                  # simulate: train, unlearn, attack, judge
-audit = at.audit(before="v1.csv", after="v2.csv")     # two files of posteriors
+audit = at.audit(v1, v2, deleted=(x1, y1), unseen=(x2, y2), limits={"auc": 0.6})     # two models of your own
+audit = at.audit("v1.csv", "v2.csv")                  # or what they answered
 print(audit)                                          # verdict, AUC with interval, rates
 audit.to_html("report.html")
 grid = at.sweep("sweep")                              # many runs at once, sharing what they train
@@ -17,13 +18,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aftertrace._api import Audit, ExposureAudit, Reproduction, SweepAudit, audit, exposure, reproduce, run, sweep
+    from aftertrace._api import ExposureAudit, Reproduction, SweepAudit, exposure, reproduce, run, sweep
+    from aftertrace._audit import Audit, audit
     from aftertrace.posteriors import Posteriors
+    from aftertrace.results import Limits
 
 __version__ = "0.1.0"
 __all__ = [
     "Audit",
     "ExposureAudit",
+    "Limits",
     "Posteriors",
     "Reproduction",
     "SweepAudit",
@@ -36,12 +40,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Audit": "_api",
+    "Audit": "_audit",
     "ExposureAudit": "_api",
+    "Limits": "results",
     "Posteriors": "posteriors",
     "Reproduction": "_api",
     "SweepAudit": "_api",
-    "audit": "_api",
+    "audit": "_audit",
     "exposure": "_api",
     "reproduce": "_api",
     "run": "_api",

@@ -24,6 +24,7 @@ class Stream(IntEnum):
     CERTIFY = 9  # which models are retrained by the reference
     CANDIDATES = 10  # the records that a per-record adversary knows
     DEFENSE = 11  # noise at release
+    REMEDY = 12  # which half of the originals chooses a remedy
 
 
 def stream(seed: int, purpose: Stream, *key: int | str) -> np.random.SeedSequence:

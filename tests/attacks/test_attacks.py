@@ -15,12 +15,16 @@ from aftertrace.attacks import (
     Feature,
     FeatureAttack,
     JointLikelihoodRatio,
+    LargestDrop,
     Lira,
     LogitDrop,
     LossRise,
     OriginalLogit,
+    OriginalScore,
     QuantileDrop,
     Rmia,
+    ScoreDrop,
+    StepDrop,
     Superset,
     check_attack,
     check_needs,
@@ -57,6 +61,10 @@ ATTACKS = [
     *(FeatureAttack(feature, classifier) for feature in Feature for classifier in ("tree", "logistic")),
     FeatureAttack(Feature.SORTED_DIFF, "forest"),
     FeatureAttack(Feature.SORTED_DIFF, "mlp"),
+    LargestDrop(),
+    StepDrop(1),
+    ScoreDrop(),
+    OriginalScore(),
 ]
 
 

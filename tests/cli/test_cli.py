@@ -84,7 +84,7 @@ def test_a_claim_of_differential_privacy_is_refuted_or_not(versions):
         (("--claim", "epsilon=1,alpha=2"), "--claim must be epsilon=E or epsilon=E,delta=D"),
         (("--claim", "epsilon=-1"), "A claim must have a finite epsilon above 0 and a delta from 0 to below 1"),
         (("--claim", "epsilon=400"), "allows every AUC: no audit can refute it. Give a limit instead."),
-        (("--claim", "epsilon=1", "--fail-above", "auc=0.6"), "Give a limit or a claim, which is a limit too"),
+        (("--claim", "epsilon=1", "--fail-above", "auc=0.6"), "Give a limit of the AUC or a claim, which is one too"),
     ],
 )
 def test_claims_that_are_none(versions, more, message):
@@ -114,11 +114,12 @@ def test_audit_keeps_what_it_found_without_real_names(versions):
     assert again.exit_code == ExitCode.OK
 
 
-@pytest.mark.parametrize("text", ["auc", "auc=2", "auc=0.5", "tpr=0.1", "auc=x"])
+@pytest.mark.parametrize("text", ["auc", "auc=2", "auc=0.5", "tpr=0.1", "auc=x", "per_record=0"])
 def test_bad_limits(versions, text):
     done = audit(versions, "--fail-above", text)
     assert done.exit_code == ExitCode.WRONG_USE
-    assert done.stderr.startswith("aftertrace: --fail-above must be auc=X")
+    assert "--fail-above" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_run_and_its_report(tmp_path):
@@ -145,7 +146,7 @@ MISTAKES = {
     "most without until": (["run", "demo", "--most", "30", "--out", "{out}"], "give --until decided too"),
     "until without a limit": (
         ["run", "demo", "--until", "decided", "--out", "{out}", "--jobs", "1"],
-        "verdict.limit: going on until decided needs a limit, such as 0.6, got none",
+        "limits.auc: going on until decided needs a limit, such as 0.6, got none",
     ),
     "slices of no column": (
         ["run", "demo", "--set", "verdict.slices=['pixel']", "--out", "{out}", "--jobs", "1"],
@@ -181,7 +182,7 @@ MISTAKES = {
         ],
         "The 'max_leaf_nodes' parameter of DecisionTreeClassifier must be an int",
     ),
-    "no classifier": (["run", "demo", "--set", "model.name=os:system"], "must be a class, got os:system"),
+    "no classifier": (["run", "demo", "--set", "model.name=math:pi"], "must be a class, got os:system"),
     "a regressor": (
         ["run", "demo", "--set", "model.name=sklearn.linear_model:LinearRegression"],
         "must be a torch.nn.Module or a classifier with scikit-learn's interface",
@@ -451,10 +452,10 @@ def test_sizes_that_are_none(text):
 
 
 def test_sizes():
-    from aftertrace.cli._app import _bytes
+    from aftertrace.cli._options import bytes_of
 
-    assert [_bytes(text) for text in ("8GiB", "8g", "500MB", "1.5 GiB")] == [2**33, 2**33, 5 * 10**8, 3 * 2**29]
-    assert _bytes(None) is None
+    assert [bytes_of(text) for text in ("8GiB", "8g", "500MB", "1.5 GiB")] == [2**33, 2**33, 5 * 10**8, 3 * 2**29]
+    assert bytes_of(None) is None
 
 
 def test_kept_models_and_a_device_that_is_not_there(tmp_path):
@@ -533,7 +534,7 @@ def test_matching_leaves_retained_records_and_is_repeatable(another_year):
     (another_year / "v1.csv").write_text(text)
     (another_year / "v2.csv").write_text((another_year / "v2.csv").read_text().replace("unseen", "retained", 60))
     found = [
-        aftertrace._api.audit(
+        aftertrace.audit(
             another_year / "v1.csv", another_year / "v2.csv", features=another_year / "known.csv", match=True
         )
         for _ in range(2)
@@ -557,10 +558,10 @@ def test_arrays_of_posteriors_have_arrays_of_features():
     before, after = rng.dirichlet([2, 2], 80), rng.dirichlet([2, 2], 80)
     given = {"label": [0, 1] * 40, "role": ["deleted"] * 40 + ["unseen"] * 40}
     with pytest.raises(aftertrace.errors.InputError, match=r"`features` must be an array \[Q, F\], got a file"):
-        aftertrace._api.audit(before, after, **given, features="x.csv")
+        aftertrace.audit(before, after, **given, features="x.csv")
     with pytest.raises(aftertrace.errors.InputError, match="a row for each of 80 queries"):
-        aftertrace._api.audit(before, after, **given, features=[[1.0]])
-    found = aftertrace._api.audit(before, after, **given, features=np.arange(80)[:, None])
+        aftertrace.audit(before, after, **given, features=[[1.0]])
+    found = aftertrace.audit(before, after, **given, features=np.arange(80)[:, None])
     assert found.outcome == "invalid"
-    by_class = aftertrace._api.audit(before, after, **given, match=True)
+    by_class = aftertrace.audit(before, after, **given, match=True)
     assert by_class.result.notes[0].startswith("Matched by classes: 0 of 40 deleted and 0 of 40 unseen")

@@ -19,8 +19,8 @@ from aftertrace.attacks import (
 from aftertrace.engine import InProcess
 from aftertrace.errors import InputError, PosteriorsError, StoreError, UnsupportedError
 from aftertrace.posteriors import Posteriors, Role
-from aftertrace.results import Outcome
-from aftertrace.scenarios import Judgement, assess, audit_posteriors, judge
+from aftertrace.results import Limits, Outcome
+from aftertrace.scenarios import AuditSettings, Brought, Judgement, assess, audit_posteriors, judge
 from aftertrace.scenarios._controls import controls
 from aftertrace.statistics import auc_interval, exchanged_roles
 
@@ -46,7 +46,7 @@ def judged(leak, *, seed=0, limit=None, originals=10, pairs=20, attacks=PLAIN, s
     other = (
         simulated_posteriors(leak=leak, seed=2 * seed + 1, originals=originals, pairs=pairs, K=3) if shadow else None
     )
-    judgement = Judgement(attack="LogitDrop", limit=limit, confidence=0.95, seed=seed)
+    judgement = Judgement(attack="LogitDrop", limits=Limits(auc=limit), confidence=0.95, seed=seed)
     return assess(other, target, attacks, judgement, engine=InProcess(), progress=lambda *_: None)
 
 
@@ -83,7 +83,7 @@ def test_null_controls_stay_silent_even_beside_a_strong_leak():
 def test_a_broken_instrument_fails_the_control():
     """Scores that say how a query was drawn, not what it is, leave exchangeable roles distinguishable."""
     target = simulated_posteriors(leak=0, seed=0, originals=12, pairs=30)
-    judgement = Judgement(attack="LogitDrop", limit=None, confidence=0.95, seed=0)
+    judgement = Judgement(attack="LogitDrop", confidence=0.95, seed=0)
     rng = rng_for(0, Stream.CONTROL, "permuted")
     rows, called = exchanged_roles(target.role == 0, target.pair, rng=rng)
     score = np.random.default_rng(0).normal(size=len(target))
@@ -141,7 +141,7 @@ def test_retained_records_are_a_control_where_they_are_queried():
     target = simulated_posteriors(leak=3, seed=0, originals=24, pairs=30)
     stays = (target.role == Role.UNSEEN) & (target.pair % 2 == 1)
     table = replace(target, member=target.member | stays[:, None])
-    judgement = Judgement(attack="LogitDrop", limit=None, confidence=0.95, seed=0)
+    judgement = Judgement(attack="LogitDrop", confidence=0.95, seed=0)
     found = {each.name: each for each in controls(logit_drop(table), table, judgement)}
     assert found["retained/retained"].passed
     assert found["retained/retained"].auc.n == 24
@@ -158,7 +158,7 @@ def test_records_that_differ_by_themselves_make_the_audit_invalid():
     """Unseen records of another class mix: the logit drop differs by class, and nothing leaks."""
     target = simulated_posteriors(leak=0, seed=0, originals=10, pairs=40, K=3)
     kept = (target.role == Role.DELETED) | (target.label == 0) | (np.arange(len(target)) % 3 == 0)
-    judgement = Judgement(attack="LogitDrop", limit=None, confidence=0.95, seed=0)
+    judgement = Judgement(attack="LogitDrop", confidence=0.95, seed=0)
     found = assess(None, target.select(kept), PLAIN, judgement, engine=InProcess(), progress=lambda *_: None)
     assert found.verdict.outcome is Outcome.INVALID
     assert "differ by themselves" in found.verdict.sentence
@@ -174,7 +174,7 @@ def test_rates_are_refused_below_the_sample_they_need():
 def test_arrays_without_shadow_models():
     table = simulated_posteriors(leak=3, seed=0, originals=1, pairs=300)
     role = np.where(table.role == 0, "deleted", "unseen")
-    audit = at.audit(table.values[:, 0], table.values[:, 1], label=table.label, role=role.tolist(), limit=0.6)
+    audit = at.audit(table.values[:, 0], table.values[:, 1], label=table.label, role=role.tolist(), limits={"auc": 0.6})
     assert audit.outcome is Outcome.LEAKS
     assert "one pair" in str(audit).lower()
     ten, _ = audit.result.attack("LogitDrop").rates
@@ -216,14 +216,14 @@ def test_another_audit_does_not_replace_what_a_folder_holds(tmp_path):
 
 @pytest.mark.parametrize("limit", [0.5, 0.2, 1.0])
 def test_limits_are_checked(limit):
-    with pytest.raises(InputError, match="must be an AUC between 0.5 and 1"):
-        at.audit([[0.5, 0.5]] * 2, [[0.5, 0.5]] * 2, label=[0, 1], role=["deleted", "unseen"], limit=limit)
+    with pytest.raises(InputError, match="must be an AUC above 0.5 and below 1"):
+        at.audit([[0.5, 0.5]] * 2, [[0.5, 0.5]] * 2, label=[0, 1], role=["deleted", "unseen"], limits={"auc": limit})
 
 
 def test_attacks_need_different_names():
     table = simulated_posteriors(leak=2, seed=0, originals=1, pairs=40)
     with pytest.raises(UnsupportedError, match="'LogitDrop' comes twice"):
-        audit_posteriors(table, attacks=[LogitDrop()])
+        audit_posteriors(Brought(table=table), attacks=[LogitDrop()])
 
 
 def test_both_roles_are_needed():
@@ -254,20 +254,20 @@ def test_records_that_all_originals_share_widen_the_interval():
     alarms = naive = 0
     for seed in range(40):
         table = shared_records(seed)
-        found = audit_posteriors(table, seed=seed)[0].attack("LogitDrop").auc
+        found = audit_posteriors(Brought(table=table), AuditSettings(seed=seed))[0].attack("LogitDrop").auc
         assert found.method == "originals x records"
         alarms += not found.low <= 0.5 <= found.high
         plain = auc_interval(logit_drop(table), table.role == Role.DELETED, table.original)
         naive += not plain.low <= 0.5 <= plain.high
     assert alarms <= 5  # binomial(40, .05): above in one of a hundred
     assert naive >= 12
-    result, _ = audit_posteriors(shared_records(0))
+    result, _ = audit_posteriors(Brought(table=shared_records(0)))
     assert "over originals and records" in result.notes[0]
 
 
 def test_records_in_both_roles_leave_the_originals_as_the_unit():
     table = shared_records(1)
     swapped = np.where(table.original % 2 == 0, table.record, 29 - table.record)
-    result, _ = audit_posteriors(replace(table, record=swapped))
+    result, _ = audit_posteriors(Brought(table=replace(table, record=swapped)))
     assert result.attack("LogitDrop").auc.method == "jackknife over originals"
     assert "take the records as given" in result.notes[0]

@@ -46,30 +46,29 @@ def test_ranges_are_reported_together():
         {
             "data": {"name": "wine"},
             "scenario": {"unseen_per_pair": 0, "target": {"originals": 0, "records": 5, "pairs": 6}},
-            "verdict": {"limit": 0.4, "attack": "LogitDorp"},
+            "verdict": {"attack": "LogitDorp"},
         }
     )
     text = "\n".join(found)
     assert "scenario.unseen_per_pair: must be at least 1, got 0" in text
     assert "scenario.target.originals: must be at least 1, got 0" in text
     assert "so there can be at most 5 (scenario.target.records), got 6" in text
-    assert "verdict.limit: must be an AUC between 0.5 and 1, got 0.4" in text
     assert "verdict.attack: must be an attack of this experiment (is 'LogitDrop' meant?), got 'LogitDorp'" in text
 
 
 def test_a_claim_is_a_limit(tmp_path):
     claim = {"epsilon": 1.0, "delta": 1e-5}
     made = Experiment.from_dict({"data": {"name": "wine"}, "verdict": {"claim": claim}})
-    assert made.verdict.largest_auc == pytest.approx(1 - (1 - 1e-5 * (1 + np.e)) ** 2 / (1 + np.e**2))
-    assert Experiment.from_dict({"data": {"name": "wine"}, "verdict": {"limit": 0.6}}).verdict.largest_auc == 0.6
+    assert made.largest_auc == pytest.approx(1 - (1 - 1e-5 * (1 + np.e)) ** 2 / (1 + np.e**2))
+    assert Experiment.from_dict({"data": {"name": "wine"}, "limits": {"auc": 0.6}}).largest_auc == 0.6
     sharper = {**claim, "adjacency": "substitution"}
     made = Experiment.from_dict({"data": {"name": "wine"}, "verdict": {"claim": sharper}})
-    assert made.verdict.largest_auc == pytest.approx(1 - (1 - 1e-5) ** 2 / (1 + np.e))
+    assert made.largest_auc == pytest.approx(1 - (1 - 1e-5) ** 2 / (1 + np.e))
     (tmp_path / "x.toml").write_text(to_toml(made.as_dict()))
     assert Experiment.from_toml(tmp_path / "x.toml") == made
     assert (
-        "verdict.claim: is a limit by itself"
-        in problems({"data": {"name": "wine"}, "verdict": {"claim": claim, "limit": 0.6}})[0]
+        "verdict.claim: is a limit of the AUC by itself"
+        in problems({"data": {"name": "wine"}, "verdict": {"claim": claim}, "limits": {"auc": 0.6}})[0]
     )
     assert "verdict.claim.epsilom: unknown key (is 'epsilon' meant?)" in "\n".join(
         problems({"data": {"name": "wine"}, "verdict": {"claim": {"epsilom": 1.0}}})
@@ -78,8 +77,8 @@ def test_a_claim_is_a_limit(tmp_path):
 
 
 def test_fixed_pools_decide_nothing():
-    found = problems({"data": {"name": "wine"}, "scenario": {"pools": "fixed"}, "verdict": {"limit": 0.6}})
-    assert found[0].startswith("verdict.limit: fixed pools are for reproduction and decide nothing")
+    found = problems({"data": {"name": "wine"}, "scenario": {"pools": "fixed"}, "limits": {"auc": 0.6}})
+    assert found[0].startswith("limits: fixed pools are for reproduction and decide nothing")
 
 
 @pytest.mark.parametrize(
@@ -103,13 +102,13 @@ def test_changes_reach_every_depth():
             "model.name=forest",
             "model.params.n_estimators=7",
             "scenario.target.originals=3",
-            "verdict.limit=0.6",
+            "limits.auc=0.6",
         ],
     )
     assert experiment.model.name == "forest"
     assert experiment.model.params == {"n_estimators": 7}
     assert experiment.scenario.target.originals == 3
-    assert experiment.verdict.limit == 0.6
+    assert experiment.limits.auc == 0.6
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ def nothing_trained(*_):
 def test_nothing_is_trained_again_when_attacks_change(finished, tmp_path, monkeypatch):
     run_experiment(experiment(), out=tmp_path / "run")
     monkeypatch.setattr(running, "simulate", nothing_trained)
-    changed = experiment(attacks__classifiers=["tree"], verdict__limit=0.7, verdict__confidence=0.9)
+    changed = experiment(attacks__classifiers=["tree"], limits__auc=0.7, verdict__confidence=0.9)
     result = run_experiment(changed, out=tmp_path / "run").result
     assert result.verdict.limit == 0.7
     assert len(result.attacks) == 5 + 1 + 2
@@ -261,6 +261,6 @@ def test_probes_measure_beside_living_models(tmp_path):
 
 
 def test_limits_decide_the_outcome(tmp_path):
-    strict = at.run(experiment(verdict__limit=0.501), out=tmp_path / "run")
+    strict = at.run(experiment(limits__auc=0.501), out=tmp_path / "run")
     assert strict.outcome in (Outcome.LEAKS, Outcome.INCONCLUSIVE)
     assert strict.result.verdict.limit == 0.501

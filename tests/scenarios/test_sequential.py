@@ -20,7 +20,8 @@ def experiment(model="tree", limit=0.6, **scenario):
             "model": {"name": model},
             "scenario": {"shadow": {**SIDE, "originals": 1}, "target": SIDE, **scenario},
             "attacks": {"features": [], "learned": []},
-            "verdict": {"attack": "LogitDrop", "limit": limit},
+            "verdict": {"attack": "LogitDrop"},
+            "limits": {} if limit is None else {"auc": limit},
         }
     )
 
@@ -51,7 +52,7 @@ def test_intervals_never_widen(tmp_path):
 
 
 def test_without_a_limit_there_is_nothing_to_decide(tmp_path):
-    with pytest.raises(ExperimentError, match=r"verdict\.limit: .* needs a limit"):
+    with pytest.raises(ExperimentError, match=r"limits\.auc: .* needs a limit"):
         run(experiment(limit=None), out=tmp_path / "a", until_decided=True)
 
 

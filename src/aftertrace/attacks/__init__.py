@@ -31,6 +31,7 @@ from aftertrace.attacks._quantile import QuantileDrop, QuantileScorer
 from aftertrace.attacks._rmia import Rmia, RmiaScorer
 from aftertrace.attacks._score import EucDist, LogitDrop, OriginalLogit, euc_dist, logit_drop, original_logit
 from aftertrace.attacks._superset import Superset, SupersetScorer, superset_features
+from aftertrace.attacks._versions import LargestDrop, OriginalScore, ScoreDrop, StepDrop, largest_drop
 
 __all__ = [
     "ATTACK_CHECKS",
@@ -48,19 +49,23 @@ __all__ = [
     "FeatureScorer",
     "JointLikelihoodRatio",
     "JointScorer",
+    "LargestDrop",
     "Lira",
     "LiraScorer",
     "LogitDrop",
     "LossRise",
     "Needs",
     "OriginalLogit",
+    "OriginalScore",
     "QuantileDrop",
     "QuantileScorer",
     "RankScorer",
     "Rmia",
     "RmiaScorer",
+    "ScoreDrop",
     "ScoreFunction",
     "Scorer",
+    "StepDrop",
     "Superset",
     "SupersetScorer",
     "check_attack",
@@ -72,6 +77,7 @@ __all__ = [
     "euc_dist",
     "euclidean",
     "feature_values",
+    "largest_drop",
     "logit_drop",
     "loss_rise",
     "original_alone",

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from aftertrace._hashing import digest
 from aftertrace.attacks._protocol import Adversary, Attack
-from aftertrace.posteriors import Posteriors, Role, Use, from_parquet, to_parquet
+from aftertrace.errors import UnsupportedError
+from aftertrace.posteriors import Kind, Posteriors, Role, Use, from_parquet, to_parquet
 
 
 def check_attack(attack: Attack) -> None:
@@ -106,7 +107,15 @@ def _table(attack: Attack, *, leak: float, seed: int) -> Posteriors:
     """What `attack` can learn from and be shown, with held-out queries; about 600 evaluated ones."""
     if attack.needs.shadow is Adversary.PER_RECORD:
         return simulated_records(leak=leak, seed=seed, originals=12)
-    return simulated_posteriors(leak=leak, seed=seed, held_out=1)
+    return _suited(attack, simulated_posteriors(leak=leak, seed=seed, held_out=1))
+
+
+def _suited(attack: Attack, table: Posteriors) -> Posteriors:
+    """The table, or its logits of the true class as scores where the attack takes nothing else."""
+    if Kind.POSTERIOR in attack.needs.kinds:
+        return table
+    clipped = np.clip(table.phi, -50, 50)[:, :, None]
+    return replace(table, log_values=clipped, classes=("score",), label=np.zeros_like(table.label), kind=Kind.SCORE)
 
 
 def _shadow(attack: Attack, *, leak: float, seed: int) -> Posteriors | None:
@@ -117,6 +126,10 @@ def _shadow(attack: Attack, *, leak: float, seed: int) -> Posteriors | None:
             return _table(attack, leak=leak, seed=1000 + seed)
         case Adversary.PER_RECORD:
             return simulated_records(leak=leak, seed=1000 + seed)
+        case Adversary.TRUTH:
+            raise UnsupportedError(
+                f"{attack.name} learns from the audited queries themselves: it is no outsider's attack."
+            )
 
 
 def _scores(attack: Attack, target: Posteriors, *, leak: float = 2.0, seed: int = 0) -> NDArray[np.float64]:
@@ -151,7 +164,7 @@ def extremes_are_finite(attack: Attack) -> None:
         role=["deleted", "unseen", "unseen", "unseen", "unseen"],
     )
     extreme = replace(extreme, use=np.array([0, 0, 0, 1, 1], dtype=np.int8))
-    assert np.isfinite(_scores(attack, extreme)).all()
+    assert np.isfinite(_scores(attack, _suited(attack, extreme))).all()
 
 
 def same_seed_same_scores(attack: Attack) -> None:
@@ -172,7 +185,7 @@ def queries_are_scored_alone(attack: Attack) -> None:
 
 def classes_can_be_renamed(attack: Attack) -> None:
     """Where promised, the order of classes does not matter."""
-    if not attack.class_symmetric:
+    if not attack.class_symmetric or Kind.POSTERIOR not in attack.needs.kinds:
         return
     target = _table(attack, leak=2, seed=2)
     turned = replace(target, log_values=target.log_values[:, :, [2, 0, 1]], label=(target.label + 1) % 3)

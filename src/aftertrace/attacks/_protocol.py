@@ -18,6 +18,7 @@ class Adversary(StrEnum):
     NONE = "none"  # no shadow models at all
     POPULATION = "population"  # shadow records disjoint from the target's
     PER_RECORD = "per_record"  # the candidate records themselves
+    TRUTH = "truth"  # the roles of the audited queries: an auditor, no outsider
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def check_needs(attack: Attack, table: Posteriors, *, adversary: Adversary) -> N
     """Raise `UnsupportedError` naming what `attack` needs and `table` or the adversary lacks."""
     order = list(Adversary)
     lacking = []
-    if order.index(attack.needs.shadow) > order.index(adversary):
+    if Adversary.TRUTH is not attack.needs.shadow and order.index(attack.needs.shadow) > order.index(adversary):
         lacking.append(f"shadow models ({attack.needs.shadow}), and there are none" if adversary is Adversary.NONE
                        else f"a {attack.needs.shadow} adversary, got {adversary}")  # fmt: skip
     if table.kind not in attack.needs.kinds:

@@ -1,20 +1,30 @@
 """The commands."""
 
-import os
-import re
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from aftertrace.cli._audit import audit
 from aftertrace.cli._canaries import canaries_app
-from aftertrace.cli._exit import ExitCode, guarded
+from aftertrace.cli._exit import ExitCode, guarded, verdict_code
+from aftertrace.cli._options import (
+    DEFAULT_JOBS,
+    Changes,
+    DataDir,
+    Device,
+    Force,
+    Jobs,
+    LimitOptions,
+    LimitsFile,
+    Memory,
+    bytes_of,
+    limits_given,
+)
+from aftertrace.cli._outputs import Junit, Pdf, Sarif, write_outputs
 from aftertrace.cli._progress import ProgressDisplay
 from aftertrace.errors import InputError
-
-if TYPE_CHECKING:
-    from aftertrace.results import Claim
 
 app = typer.Typer(
     add_completion=False,
@@ -26,24 +36,7 @@ app = typer.Typer(
 data_app = typer.Typer(no_args_is_help=True, help="Data sets: which are known, whether files are whole, and downloads.")
 app.add_typer(data_app, name="data")
 app.add_typer(canaries_app, name="canaries")
-
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where data files are [AFTERTRACE_DATA].")]
-Force = Annotated[bool, typer.Option("--force", help="Take a folder that holds another run or other files.")]
-Changes = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as model.name=forest."),
-]
-Jobs = Annotated[int, typer.Option(min=1, help="Worker processes.")]
-Memory = Annotated[
-    str | None,
-    typer.Option(metavar="SIZE", help="Memory of all workers, such as 8GiB [a quarter of the machine's]."),
-]
-Device = Annotated[str, typer.Option(help="Where models train: cpu, cuda or cuda:1.")]
-DEFAULT_JOBS = os.cpu_count() or 1
-FailAbove = Annotated[
-    str | None,
-    typer.Option("--fail-above", metavar="auc=X", help="Exit with 1 unless the AUC is shown to be at most X."),
-]
+app.command()(audit)
 
 
 class Listing(StrEnum):
@@ -101,6 +94,14 @@ def run(
         Until | None, typer.Option(help="Add blocks of target originals until the verdict's limit is decided.")
     ] = None,
     most: Annotated[int | None, typer.Option(min=1, help="With --until: at most so many originals [1000].")] = None,
+    limits: LimitsFile = None,
+    fail_above: LimitOptions = None,
+    what_if: Annotated[
+        bool, typer.Option("--what-if", help="Try defenses, and recommend the cheapest that is enough.")
+    ] = False,
+    junit: Junit = None,
+    sarif: Sarif = None,
+    pdf: Pdf = None,
     force: Force = False,
     data_dir: DataDir = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="Do not write report.html.")] = False,
@@ -119,26 +120,26 @@ def run(
             experiment, changes or [], out, jobs, memory, device, force, data_dir, keep_models, until, no_report
         )
     with ProgressDisplay() as progress:
-        audit = run_audit(
+        found = run_audit(
             experiment,
             changes=changes or [],
             out=out,
             data_dir=data_dir,
             jobs=jobs,
-            memory=_bytes(memory),
+            memory=bytes_of(memory),
             device=device,
             keep_models=keep_models,
             until_decided=until is not None,
             most_originals=MOST_ORIGINALS if most is None else most,
+            limits=limits_given(limits, fail_above),
+            what_if=what_if,
             force=force,
             progress=progress,
         )
-    typer.echo(str(audit))
-    assert audit.folder is not None
-    typer.echo(f"Run:    {audit.folder}")
-    if not no_report:
-        typer.echo(f"Report: {audit.to_html(audit.folder / 'report.html')}")
-    return _code(audit.outcome, audit.result.verdict.limit)
+    typer.echo(str(found))
+    typer.echo(f"Run:    {found.folder}")
+    write_outputs(found, junit=junit, sarif=sarif, pdf=pdf, report=not no_report)
+    return verdict_code(found.result.verdict)
 
 
 def _sweep(
@@ -167,7 +168,7 @@ def _sweep(
             out=out,
             data_dir=data_dir,
             jobs=jobs,
-            memory=_bytes(memory),
+            memory=bytes_of(memory),
             device=device,
             force=force,
             progress=progress,
@@ -201,60 +202,12 @@ def plan(
             changes=changes or [],
             data_dir=data_dir,
             jobs=jobs,
-            memory=_bytes(memory),
+            memory=bytes_of(memory),
             device=device,
             progress=progress,
         )
     typer.echo(str(made))
     return ExitCode.OK
-
-
-@app.command()
-@guarded
-def audit(
-    before: Annotated[Path, typer.Option(help="Posteriors of the original model: CSV, Parquet or NPZ.")],
-    after: Annotated[Path, typer.Option(help="Posteriors of the updated model at the same records.")],
-    role: Annotated[
-        Path | None, typer.Option(help="A file of record and role, unless a column `role` is in one of the others.")
-    ] = None,
-    features: Annotated[
-        Path | None,
-        typer.Option(help="A file of record and what is known of it, for the blind control: CSV or Parquet."),
-    ] = None,
-    match: Annotated[
-        bool,
-        typer.Option("--match", help="Leave out queries until deleted and unseen ones are alike (class, features)."),
-    ] = False,
-    fail_above: FailAbove = None,
-    claim: Annotated[
-        str | None,
-        typer.Option(
-            metavar="epsilon=E,delta=D",
-            help="Test a claim of differential privacy (adding or removing a record; all versions together): its "
-            "ceiling is the limit of the AUC.",
-        ),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Keep result, scores and report in this folder.")] = None,
-    force: Force = False,
-) -> ExitCode:
-    """Judge two versions of a model from files of posteriors."""
-    from aftertrace._api import audit as audit_files
-
-    found = audit_files(
-        before,
-        after,
-        role=role,
-        features=features,
-        match=match,
-        limit=_limit(fail_above),
-        claim=_claim(claim),
-        out=out,
-        force=force,
-    )
-    typer.echo(str(found))
-    if found.folder is not None:
-        typer.echo(f"Report: {found.to_html(found.folder / 'report.html')}")
-    return _code(found.outcome, found.result.verdict.limit)
 
 
 @app.command()
@@ -291,7 +244,7 @@ def exposure(
             out=out,
             data_dir=data_dir,
             jobs=jobs,
-            memory=_bytes(memory),
+            memory=bytes_of(memory),
             force=force,
             progress=progress,
         )
@@ -329,7 +282,7 @@ def reproduce(
             out=out,
             data_dir=data_dir,
             jobs=jobs,
-            memory=_bytes(memory),
+            memory=bytes_of(memory),
             force=force,
             progress=progress,
         )
@@ -343,7 +296,7 @@ def reproduce(
 @guarded
 def report(run: Annotated[Path, typer.Argument(help="The folder of a finished run.")]) -> ExitCode:
     """Print a finished run again and write its report anew."""
-    from aftertrace._api import Audit
+    from aftertrace._audit import Audit
 
     found = Audit.of_folder(run)
     typer.echo(str(found))
@@ -415,58 +368,3 @@ def data_fetch(
     for line in fetched_lines(name, found):
         typer.echo(line)
     return ExitCode.OK
-
-
-def _code(outcome: str, limit: float | None) -> ExitCode:
-    """The exit code of a verdict: limits and doubts count only where a limit was asked for."""
-    from aftertrace.results import Outcome
-
-    match outcome:
-        case Outcome.INVALID:
-            return ExitCode.INVALID
-        case Outcome.LEAKS if limit is not None:
-            return ExitCode.LIMIT_EXCEEDED
-        case Outcome.INCONCLUSIVE if limit is not None:
-            return ExitCode.INCONCLUSIVE
-    return ExitCode.OK
-
-
-def _bytes(text: str | None) -> int | None:
-    """A size such as 8GiB, 500MB or 2g (binary units where nothing else is said)."""
-    if text is None:
-        return None
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)(b?)\s*", text.lower())
-    power = 0 if found is None else " kmgt".index(found[2] or " ")
-    size = 0.0 if found is None else float(found[1]) * (1000 if found[4] and not found[3] else 1024) ** power
-    if size < 2**20:
-        raise InputError(f"--memory must be a size of at least 1MiB, such as 8GiB or 500MB, got {text!r}.")
-    return int(size)
-
-
-def _claim(text: str | None) -> "Claim | None":
-    """A claim such as `epsilon=1` or `epsilon=1,delta=1e-5`."""
-    from aftertrace.results import Claim
-
-    if text is None:
-        return None
-    parts = dict(part.partition("=")[::2] for part in text.replace(" ", "").split(","))
-    try:
-        numbers = {name: float(value) for name, value in parts.items()}
-    except ValueError:
-        numbers = {}
-    if not {"epsilon"} <= numbers.keys() <= {"epsilon", "delta"}:
-        raise InputError(f"--claim must be epsilon=E or epsilon=E,delta=D, such as epsilon=1,delta=1e-5, got {text!r}.")
-    return Claim(epsilon=numbers["epsilon"], delta=numbers.get("delta", 0.0))
-
-
-def _limit(text: str | None) -> float | None:
-    if text is None:
-        return None
-    name, _, number = text.partition("=")
-    try:
-        limit = float(number)
-    except ValueError:
-        limit = float("nan")
-    if name.strip() != "auc" or not 0.5 < limit < 1:
-        raise InputError(f"--fail-above must be auc=X with X between 0.5 and 1, such as auc=0.6, got {text!r}.")
-    return limit

@@ -6,11 +6,14 @@ import sys
 import traceback
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from aftertrace.errors import AftertraceError, ExperimentError, TrainingError
+
+if TYPE_CHECKING:
+    from aftertrace.results import Verdict
 
 
 class ExitCode(IntEnum):
@@ -53,6 +56,20 @@ def guarded(command: Callable[..., ExitCode]) -> Callable[..., None]:
         raise typer.Exit(int(code))
 
     return run
+
+
+def verdict_code(verdict: "Verdict") -> ExitCode:
+    """The exit code of a verdict: limits and doubts count only where a limit was asked for."""
+    from aftertrace.results import Outcome
+
+    match verdict.outcome:
+        case Outcome.INVALID:
+            return ExitCode.INVALID
+        case Outcome.LEAKS | Outcome.TOO_COSTLY if verdict.checks:
+            return ExitCode.LIMIT_EXCEEDED
+        case Outcome.INCONCLUSIVE if verdict.checks:
+            return ExitCode.INCONCLUSIVE
+    return ExitCode.OK
 
 
 def _say(text: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aftertrace.errors import PosteriorsError
-from aftertrace.posteriors import Kind, Posteriors, Role
+from aftertrace.posteriors import Kind, Posteriors, Role, correctness
 from aftertrace.statistics import Interval, mean_interval
 
 LEAST_ORIGINALS = 6
@@ -39,7 +39,7 @@ def utility_cost(undefended: Posteriors, defended: Posteriors, *, confidence: fl
     _check(undefended, defended)
     rows = np.flatnonzero(undefended.role == Role.UNSEEN)
     original = undefended.original[rows]
-    before, after = (_answers(table, rows) for table in (undefended, defended))
+    before, after = (correctness(table.values[rows, -1], table.label[rows]) for table in (undefended, defended))
     return UtilityCost(
         queries=len(rows),
         accuracy=float(before[0].mean()),
@@ -63,17 +63,6 @@ def _check(undefended: Posteriors, defended: Posteriors) -> None:
         )
     if not (undefended.role == Role.UNSEEN).any():
         raise PosteriorsError("The cost of a defense is measured on unseen queries; got none.")
-
-
-def _answers(table: Posteriors, rows: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Chance of being right, and squared distance from the truth, of the last version. [n], [n]"""
-    values = table.values[rows, -1].astype(np.float64)
-    label = table.label[rows]
-    largest = values == values.max(axis=1, keepdims=True)
-    own = np.arange(len(rows)), label
-    truth = np.zeros_like(values)
-    truth[own] = 1
-    return largest[own] / largest.sum(axis=1), ((values - truth) ** 2).sum(axis=1)
 
 
 def _interval(difference: NDArray[np.float64], original: NDArray[np.int64], confidence: float) -> Interval:

@@ -9,11 +9,13 @@ Everything after this table (attacks, defenses, statistics) never touches a mode
     deleted = table.evaluated(Role.DELETED)
 """
 
-from aftertrace.posteriors._features import filled_features, read_features
-from aftertrace.posteriors._files import Answers, pseudonyms, read_answers, read_pair
+from aftertrace.posteriors._correctness import correctness
+from aftertrace.posteriors._features import encoded_columns, filled_features, read_features
+from aftertrace.posteriors._files import Answers, pseudonyms, read_answers
 from aftertrace.posteriors._parquet import from_parquet, to_parquet
 from aftertrace.posteriors._phi import PHI_LIMIT, log_loss, phi
 from aftertrace.posteriors._posteriors import Kind, Posteriors, Role, Use, concatenate
+from aftertrace.posteriors._versions import VersionAnswers, membership, read_pair, read_versions
 
 __all__ = [
     "PHI_LIMIT",
@@ -22,14 +24,19 @@ __all__ = [
     "Posteriors",
     "Role",
     "Use",
+    "VersionAnswers",
     "concatenate",
+    "correctness",
+    "encoded_columns",
     "filled_features",
     "from_parquet",
     "log_loss",
+    "membership",
     "phi",
     "pseudonyms",
     "read_answers",
     "read_features",
     "read_pair",
+    "read_versions",
     "to_parquet",
 ]

@@ -1,6 +1,6 @@
 """What is known of the records besides their posteriors, for the blind control and for matching."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,24 @@ def read_features(path: Path | str, record: NDArray[np.int64], *, key: bytes) ->
     return np.column_stack(
         [each for name in features.column_names for each in _encoded(source, name, features.column(name))]
     )
+
+
+def encoded_columns(columns: Mapping[str, NDArray[Any]]) -> tuple[Floats, tuple[str, ...]]:
+    """Features [Q, F] of records' named columns [Q], as `read_features` makes them, and the names of those left out.
+
+    Left out are columns of texts that are names rather than categories, and what is neither numbers nor texts.
+    """
+    import pyarrow as pa
+
+    encoded: list[Floats] = []
+    left_out = []
+    for name, column in columns.items():
+        try:
+            encoded += list(_encoded(Path("records"), name, pa.array(column, from_pandas=True)))
+        except (PosteriorsError, pa.ArrowException):
+            left_out.append(name)
+    rows = len(next(iter(columns.values())))
+    return (np.column_stack(encoded) if encoded else np.empty((rows, 0))), tuple(left_out)
 
 
 def filled_features(values: ArrayLike, *, rows: int) -> Floats:

@@ -1,4 +1,4 @@
-"""Posterior files brought from outside: one file per version of the model."""
+"""A file of what one version of a model answered, and pseudonyms of its records."""
 
 import hashlib
 import zipfile
@@ -12,46 +12,10 @@ from numpy.typing import NDArray
 
 from aftertrace._spelling import nearest
 from aftertrace.errors import PosteriorsError
-from aftertrace.posteriors._posteriors import SUM_TOLERANCE, Posteriors, Role
+from aftertrace.posteriors._posteriors import SUM_TOLERANCE
 
-_KEYS = ("record", "label", "role", "original", "pair")
-_ROLES = {role.name.lower(): role for role in (Role.DELETED, Role.UNSEEN, Role.RETAINED, Role.ADDED)}
+_KEYS = ("record", "label", "role", "original", "pair", "person", "left")
 Ints = NDArray[np.int64]
-
-
-def read_pair(before: Path | str, after: Path | str, *, role: Path | str | None = None, key: bytes = b"") -> Posteriors:
-    """Posteriors of the same records by two versions of a model, from two files.
-
-    CSV, Parquet and NPZ files hold `record`, `label` and one column per class, named by the class; NPZ files
-    hold arrays `record`, `label`, `values` [Q, K] and, unless the classes are called 0 to K-1, `classes`.
-    Optional columns: `role` (deleted, unseen, retained, added; in either file, or in a third one of `record`
-    and `role`), and `original` and `pair` where several pairs of models are audited together. Rows are
-    matched by record (and pair), classes by name, in any order. `record` becomes `pseudonyms(record, key)`
-    at once: no table made here holds a real one.
-
-    Raises `PosteriorsError` naming the file, what is wrong and how to go on.
-    """
-    first, last = read_answers(Path(before)), read_answers(Path(after))
-    _match_classes(first, last)
-    order = _match_rows(first, last)
-    label, other = first.label.numbers(first.classes), last.label.numbers(first.classes)[order]
-    if (label != other).any():
-        row = int(np.flatnonzero(label != other)[0])
-        raise PosteriorsError(
-            f"Labels must agree between the files; record {first.record.at(row)!r} has "
-            f"{first.classes[label[row]]!r} in {first.path.name} and {first.classes[other[row]]!r} in {last.path.name}."
-        )
-    columns = [last.classes.index(name) for name in first.classes]
-    return Posteriors.from_pair(
-        first.values,
-        last.values[:, columns][order],
-        label=label,
-        role=_roles(first, last, order, role),
-        classes=first.classes,
-        record=pseudonyms(first.record.words, key)[first.record.code],
-        original=first.unit("original").places(),
-        pair=first.unit("pair").places(),
-    )
 
 
 def pseudonyms(record: Iterable[str], key: bytes) -> Ints:
@@ -120,32 +84,46 @@ class Answers:
 
 
 def read_answers(path: Path) -> Answers:
-    """One version's answers from a file (CSV, Parquet or NPZ; see docs/formats.md). Raises `PosteriorsError`."""
-    columns, values = _columns(path)
-    for name in ("record", "label"):
+    """One version's posteriors from a file (CSV, Parquet or NPZ; see docs/formats.md). Raises `PosteriorsError`."""
+    found = read_numbers(path)
+    if len(found.classes) < 2:
+        raise PosteriorsError(
+            f"{path}: besides record, label and role there must be one column per class, at least two; "
+            f"found {some(list(found.classes)) or 'none'}."
+        )
+    _check_rows(path, found.values)
+    return found
+
+
+def read_numbers(path: Path) -> Answers:
+    """One version's answers, whatever their numbers are: posteriors, logits, or one column of scores without `label`.
+
+    Raises `PosteriorsError`.
+    """
+    columns, values = file_columns(path)
+    found = [*columns, *values]
+    for name in ("record",) if len(values) == 1 else ("record", "label"):
         if name not in columns:
-            found = [*columns, *values]
             raise PosteriorsError(
                 f"{path}: there must be a column {name!r}; found {some(found)}{nearest(name, found)}."
             )
-    if len(values) < 2:
+    if not values:
         raise PosteriorsError(
-            f"{path}: besides record, label and role there must be one column per class, at least two; "
-            f"found {some(list(values)) or 'none'}."
+            f"{path}: besides record, label and role there must be one column per class, at least two; found none."
         )
-    matrix = np.column_stack(list(values.values()))
-    _check_rows(path, matrix)
-    classes = tuple(values)
-    strange = sorted(set(columns["label"].words) - set(classes))
+    matrix, classes = np.column_stack(list(values.values())), tuple(values)
+    _check_filled(path, matrix)
+    label = columns.get("label", columns["record"])
+    strange = sorted(set(label.words) - set(classes)) if len(classes) > 1 else []
     if strange:
         raise PosteriorsError(
             f"{path}: every label must be the name of a class column ({some(classes)}); got {some(strange)}."
         )
     extra = {name: columns[name] for name in _KEYS[2:] if name in columns}
-    return Answers(path, columns["record"], columns["label"], classes, matrix, extra)
+    return Answers(path, columns["record"], label, classes, matrix, extra)
 
 
-def _columns(path: Path) -> tuple[dict[str, Words], dict[str, NDArray[np.float64]]]:
+def file_columns(path: Path) -> tuple[dict[str, Words], dict[str, NDArray[np.float64]]]:
     """The columns with a meaning as texts, and the others, one per class, as numbers."""
     if not path.is_file():
         raise PosteriorsError(f"{path}: there is no such file.")
@@ -222,12 +200,15 @@ def _from_npz(path: Path) -> tuple[dict[str, Words], dict[str, NDArray[np.float6
     return words, {name: values[:, k].astype(np.float64) for k, name in enumerate(classes)}
 
 
-def _check_rows(path: Path, values: NDArray[np.float64]) -> None:
+def _check_filled(path: Path, values: NDArray[np.float64]) -> None:
     if not len(values):
         raise PosteriorsError(f"{path}: there must be at least one record; the file has none.")
     if np.isnan(values).any():
         row = int(np.flatnonzero(np.isnan(values).any(axis=1))[0])
         raise PosteriorsError(f"{path}: posteriors must be numbers; row {row} holds NaN or is empty.")
+
+
+def _check_rows(path: Path, values: NDArray[np.float64]) -> None:
     if values.min() < 0 or values.max() > 1 + SUM_TOLERANCE:
         row = int(np.flatnonzero((values < 0).any(axis=1) | (values > 1 + SUM_TOLERANCE).any(axis=1))[0])
         raise PosteriorsError(
@@ -243,102 +224,7 @@ def _check_rows(path: Path, values: NDArray[np.float64]) -> None:
         )
 
 
-def _match_classes(first: Answers, last: Answers) -> None:
-    if set(first.classes) != set(last.classes):
-        before = sorted(set(first.classes) - set(last.classes))
-        after = sorted(set(last.classes) - set(first.classes))
-        raise PosteriorsError(
-            f"Both versions must have the same classes; only in {first.path.name}: {some(before) or 'none'}, "
-            f"only in {last.path.name}: {some(after) or 'none'}."
-        )
-
-
-def _match_rows(first: Answers, last: Answers) -> Ints:
-    """Where each row of `first` stands in `last`."""
-    width, pair = len(first.record.words), first.unit("pair")
-    own = pair.code * width + first.record.code
-    place, other_pair = last.record.numbers(first.record.words), last.unit("pair").numbers(pair.words)
-    other = np.where((place < 0) | (other_pair < 0), -1, other_pair * width + place)
-    orders = [_ascending(version, key) for version, key in ((first, own), (last, other))]
-    if not np.array_equal(own[orders[0]], other[orders[1]]):
-        only_before, only_after = (
-            _counted(version.record.of_rows(~np.isin(key, others)))
-            for version, key, others in ((first, own, other), (last, other, own))
-        )
-        raise PosteriorsError(
-            f"Both files must hold the same records; only in {first.path.name}: {only_before}, "
-            f"only in {last.path.name}: {only_after}."
-        )
-    matched = np.empty_like(own)
-    matched[orders[0]] = orders[1]
-    return matched
-
-
-def _ascending(version: Answers, key: Ints) -> Ints:
-    """The order of the keys of a version's rows, which must differ; -1 stands for one that the other version lacks."""
-    order = np.argsort(key)
-    again = np.flatnonzero((np.diff(key[order]) == 0) & (key[order[1:]] >= 0))
-    if again.size:
-        twice = version.record.at(order[again[0]])
-        raise PosteriorsError(f"{version.path}: every record must stand once per pair; {twice!r} stands twice.")
-    return order
-
-
-def _roles(first: Answers, last: Answers, order: Ints, path: Path | str | None) -> NDArray[np.int8]:
-    """A `Role` per row of `first`."""
-    given: dict[str, Ints] = {}
-    if "role" in first.extra:
-        given[first.path.name] = _role_numbers(first.path, first.extra["role"])
-    if "role" in last.extra:
-        given[last.path.name] = _role_numbers(last.path, last.extra["role"])[order]
-    if path is not None:
-        given[str(path)] = _role_file(Path(path), first.record)
-    if not given:
-        raise PosteriorsError(
-            f"{first.path}: the role of each record (deleted, unseen, ...) must be known: add a column 'role' to one "
-            f"of the files, or give a file of the columns record and role."
-        )
-    (source, roles), *others = given.items()
-    for name, other in others:
-        if (roles != other).any():
-            row = int(np.flatnonzero(roles != other)[0])
-            words = list(_ROLES)
-            raise PosteriorsError(
-                f"Roles must agree; record {first.record.at(row)!r} is {words[roles[row]]!r} in {source} "
-                f"and {words[other[row]]!r} in {name}."
-            )
-    return roles.astype(np.int8)
-
-
-def _role_numbers(path: Path, column: Words) -> Ints:
-    strange = sorted(set(column.words) - _ROLES.keys())
-    if strange:
-        raise PosteriorsError(f"{path}: a role must be one of {', '.join(_ROLES)}; got {some(strange)}.")
-    return column.numbers(_ROLES)
-
-
-def _role_file(path: Path, record: Words) -> Ints:
-    """The role of each record, from a file of record and role. [Q]"""
-    columns, _ = _columns(path)
-    if not {"record", "role"} <= columns.keys():
-        raise PosteriorsError(f"{path}: there must be columns 'record' and 'role'; found {some(list(columns))}.")
-    known, role = columns["record"], _role_numbers(path, columns["role"])
-    of_word = np.full(known.words.size, -1)
-    of_word[known.code] = role
-    if (of_word[known.code] != role).any():
-        row = int(np.flatnonzero(of_word[known.code] != role)[0])
-        raise PosteriorsError(f"{path}: every record must have one role; {known.at(row)!r} has two.")
-    place = record.numbers(known.words)
-    if (place < 0).any():
-        raise PosteriorsError(f"{path}: every record must have a role; missing: {_counted(record.of_rows(place < 0))}.")
-    return of_word[place]
-
-
 def some(names: Sequence[str], most: int = 6) -> str:
     """The first names, and how many more there are."""
     shown = ", ".join(repr(str(name)) for name in names[:most])
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-def _counted(names: list[str]) -> str:
-    return f"{len(names)} ({some(names, 3)})" if names else "none"

@@ -21,7 +21,7 @@ class Kind(StrEnum):
 
     POSTERIOR = "posterior"  # a probability per class
     LABEL = "label"  # one-hot: only the predicted class is released
-    SCORE = "score"  # one number per version (a loss, a log-likelihood); K = 1
+    SCORE = "score"  # one number per version, larger for what is more likely (a log-likelihood); K = 1
 
 
 class Role(IntEnum):
@@ -150,6 +150,11 @@ class Posteriors:
         if self.kind is Kind.SCORE:
             raise PosteriorsError("`phi` needs a value per class, and this table holds one score per record.")
         return phi(self.log_values, self.label)
+
+    @cached_property
+    def confidence(self) -> NDArray[np.float64]:
+        """Confidence in what is true [Q, V]: `phi`, or the score itself where there is one per record."""
+        return self.log_values[:, :, 0].astype(np.float64) if self.kind is Kind.SCORE else self.phi
 
     @cached_property
     def role(self) -> NDArray[np.int8]:

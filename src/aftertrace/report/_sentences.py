@@ -29,7 +29,13 @@ def discoveries_sentence(found: Discoveries, who: str = "deleted") -> str:
 
 
 def release_sentences(result: Result) -> Iterator[str]:
-    """What the defense costs, and what privacy promises."""
+    """What the update and the defense cost, and what privacy promises."""
+    if result.update is not None:
+        update = result.update
+        yield (
+            f"Accuracy on {update.queries} unseen queries: {update.before:.3f} before the update, {update.after:.3f} "
+            f"after it; lost {_signed(update.lost)}."
+        )
     if result.utility is not None:
         cost = result.utility
         yield (
@@ -44,7 +50,7 @@ def release_sentences(result: Result) -> Iterator[str]:
 def queried(result: Result) -> str:
     """How many records are compared."""
     counts, who = result.counts, result.attacked.name.lower()
-    return f"{getattr(counts, who)} {who} and {counts.unseen} unseen records queried"
+    return f"{getattr(counts, who)} {who} and {counts.unseen} unseen {result.unit}s queried"
 
 
 def _signed(interval: Interval) -> str:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Mapping
 
 from aftertrace.report._sentences import discoveries_sentence, queried, release_sentences
+from aftertrace.report._summary import measures
 from aftertrace.results import AttackResult, ControlResult, Outcome, Result
 from aftertrace.statistics import Interval
 
@@ -13,7 +14,8 @@ MOST_GROUPS = 14
 
 _MARK = {
     Outcome.LEAKS: "LEAKS",
-    Outcome.WITHIN: "WITHIN THE LIMIT",
+    Outcome.WITHIN: "WITHIN THE LIMITS",
+    Outcome.TOO_COSTLY: "TOO COSTLY",
     Outcome.NOT_SHOWN: "NO LEAK SHOWN",
     Outcome.INCONCLUSIVE: "INCONCLUSIVE",
     Outcome.INVALID: "INVALID",
@@ -21,6 +23,7 @@ _MARK = {
 _COLOUR = {
     Outcome.LEAKS: "bold white on red",
     Outcome.WITHIN: "bold white on green",
+    Outcome.TOO_COSTLY: "bold black on yellow",
     Outcome.NOT_SHOWN: "bold white on blue",
     Outcome.INCONCLUSIVE: "bold black on yellow",
     Outcome.INVALID: "bold white on magenta",
@@ -50,8 +53,12 @@ def as_text(result: Result, *, width: int | None = None, colour: bool | None = N
             f"{result.title}: {size}; {queried(result)}.",
             markup=False,
         )
+        for line in _limit_lines(result):
+            console.print(line, markup=False)
         who = result.attacked.name.lower()
-        console.print(f"AUC: how often a {who} record is ranked above an unseen one; 0.50 is guessing.", style="dim")
+        console.print(
+            f"AUC: how often a {who} {result.unit} is ranked above an unseen one; 0.50 is guessing.", style="dim"
+        )
         console.print(
             "Classical attacks see the original model alone. TPR@10%: found at 10 % false alarms.", style="dim"
         )
@@ -171,6 +178,13 @@ def _closing_lines(result: Result) -> Iterable[str]:
     refused = {rate.refused for attack in result.attacks for rate in attack.rates if rate.refused}
     for line in (*sorted(refused), *result.notes):
         yield f"Note: {line}"
+
+
+def _limit_lines(result: Result) -> Iterable[str]:
+    """Every limit beside what was found."""
+    for row in measures(result):
+        if row.accepted:
+            yield f"Limit: {row.name} ({row.about}): accepted {row.accepted}, found {row.found}: {row.standing.lower()}."
 
 
 def _control(control: ControlResult) -> str:

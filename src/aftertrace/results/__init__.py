@@ -18,6 +18,7 @@ from aftertrace.results._canaries import (
     Remainder,
 )
 from aftertrace.results._exposure import Exposure, ExposureResult
+from aftertrace.results._limits import LimitCheck, Limits, Standing
 from aftertrace.results._records import (
     FORMAT,
     AgainstClassical,
@@ -36,7 +37,9 @@ from aftertrace.results._records import (
     SliceResult,
     Spread,
     Training,
+    UpdateCost,
     Verdict,
+    Widening,
 )
 from aftertrace.results._reproduction import ClaimResult, FigureRow, Finding, ReproductionResult, StudyResult
 from aftertrace.results._scores import Scores
@@ -66,6 +69,8 @@ __all__ = [
     "FigureRow",
     "Finding",
     "GuessRule",
+    "LimitCheck",
+    "Limits",
     "Outcome",
     "Overfitting",
     "PrivacyResult",
@@ -76,8 +81,11 @@ __all__ = [
     "SequentialResult",
     "SliceResult",
     "Spread",
+    "Standing",
     "StudyResult",
     "SweepResult",
     "Training",
+    "UpdateCost",
     "Verdict",
+    "Widening",
 ]

@@ -10,6 +10,7 @@ from aftertrace.defenses import UtilityCost
 from aftertrace.errors import InputError
 from aftertrace.posteriors import Role
 from aftertrace.results._json import json_of, record_of
+from aftertrace.results._limits import LimitCheck
 from aftertrace.statistics import (
     CeilingCheck,
     Degradation,
@@ -30,8 +31,9 @@ FORMAT = 1
 class Outcome(StrEnum):
     """The verdict in a word."""
 
-    LEAKS = "leaks"  # the interval lies above the limit (without a limit: beside one half)
+    LEAKS = "leaks"  # an interval lies above its limit (without a limit: beside one half)
     WITHIN = "no leak above the limit"
+    TOO_COSTLY = "too costly"  # no leak above a limit, but more accuracy lost than is accepted
     NOT_SHOWN = "no leak shown"  # no limit was given, and the interval holds one half
     INCONCLUSIVE = "inconclusive"
     INVALID = "invalid"  # a control failed
@@ -72,7 +74,8 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """`sentence` says it to a person; `attack` gave it; `limit` is the largest AUC accepted, if one was given.
+    """`sentence` says it to a person; `attack` gave it; `checks`: every limit beside what was found; `limit`: the
+    largest AUC accepted, if one was given.
 
     `claim`: where the limit came from, if from a claim of differential privacy.
 
@@ -87,6 +90,7 @@ class Verdict:
     more_originals: int | None = None
 
     claim: Claim | None = None
+    checks: tuple[LimitCheck, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,6 +216,18 @@ class Spread:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UpdateCost:
+    """Accuracy on unseen records of the first and of the last version, undefended or as released, and what was `lost`
+    (their difference). `queries` of them.
+    """
+
+    queries: int
+    before: float
+    after: float
+    lost: Interval
+
+
+@dataclass(frozen=True, kw_only=True)
 class Overfitting:
     """Accuracy of the target originals on their training records and on unseen ones, and the gap."""
 
@@ -311,8 +327,25 @@ class PrivacyResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Widening:
+    """What one pair of models can support and what it cannot, and how to learn more by simulation.
+
+    `command`: what to give; `models`: how many it would train, where a training of the user's own was at hand to tell.
+    """
+
+    can: tuple[str, ...]
+    cannot: tuple[str, ...]
+    how: str
+    command: str
+    models: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
-    """Everything an audit found. Holds no timing, path or host: equal runs give equal bytes."""
+    """Everything an audit found. Holds no timing, path or host: equal runs give equal bytes.
+
+    `unit`: what is deleted and judged; the counts are of these.
+    """
 
     title: str
     verdict: Verdict
@@ -330,7 +363,10 @@ class Result:
     discoveries: Discoveries | None = None
     sequence: SequentialResult | None = None
     utility: UtilityCost | None = None
+    update: UpdateCost | None = None
     privacy: PrivacyResult | None = None
+    widening: Widening | None = None
+    unit: Literal["record", "person"] = "record"
     format: int = FORMAT
 
     @property

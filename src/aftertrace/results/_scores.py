@@ -21,7 +21,9 @@ _COLUMNS = ("record", "label", "pair", "original", "use", "role")
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """One row per query [Q]; `phi` [Q, 2] of the first and last version; `score`: attack -> [Q]."""
+    """One row per query [Q]; `phi` [Q, 2] of the first and last version (the scores, where a model gives no more);
+    `score`: attack -> [Q].
+    """
 
     record: Ints
     label: Ints
@@ -36,7 +38,7 @@ class Scores:
     def of(cls, table: Posteriors, score: Mapping[str, Array]) -> "Scores":
         """The scores of `table`'s queries."""
         keys = {name: getattr(table, name) for name in _COLUMNS}
-        return cls(**keys, phi=table.phi[:, [0, -1]], score=score)
+        return cls(**keys, phi=table.confidence[:, [0, -1]], score=score)
 
     def rows(self, role: Role) -> Rows:
         """Indices of the queries of a role."""

@@ -4,12 +4,12 @@ experiment = Experiment.from_toml("adult-tree", changes=["model.name=forest"])
 run = run_experiment(experiment, out=Path("runs/forest"), engine=Processes(2))
 print(run.result.verdict.sentence)
 units = draw_units(experiment.scenario, n_records=48_842, seed=0)          # records only, nothing trained
-result, scores = audit_posteriors(table)                                   # posteriors that you bring
+result, scores = audit_posteriors(Brought(table=table))                    # posteriors that you bring
 rows, certificate = expose(data, Model(name="logistic").trainer())         # every record deleted in turn
 """
 
 from aftertrace.scenarios._assess import Assessment, assess
-from aftertrace.scenarios._audit import audit_posteriors
+from aftertrace.scenarios._audit import AuditSettings, Brought, audit_posteriors
 from aftertrace.scenarios._canaries import check_canaries, guess_rules, judge_canaries, make_canaries
 from aftertrace.scenarios._draw import Queries, Unit, draw_units
 from aftertrace.scenarios._experiment import (
@@ -25,8 +25,10 @@ from aftertrace.scenarios._experiment import (
 )
 from aftertrace.scenarios._exposure import expose
 from aftertrace.scenarios._plan import Plan, plan
+from aftertrace.scenarios._risk import limits_of, read_limits
 from aftertrace.scenarios._run import Run, circumstances, run_experiment
 from aftertrace.scenarios._sequential import MOST_ORIGINALS
+from aftertrace.scenarios._shadow import ShadowSide, shadow_side
 from aftertrace.scenarios._simulate import Probe, Simulation, simulate
 from aftertrace.scenarios._sweep import Cell, Sweep, is_sweep, run_cells, run_sweep
 from aftertrace.scenarios._toml import nested, table_of, to_toml
@@ -36,6 +38,8 @@ __all__ = [
     "MOST_ORIGINALS",
     "Assessment",
     "AttackSettings",
+    "AuditSettings",
+    "Brought",
     "Cell",
     "Experiment",
     "Judgement",
@@ -46,6 +50,7 @@ __all__ = [
     "Run",
     "Scenario",
     "ShadowSettings",
+    "ShadowSide",
     "Side",
     "Simulation",
     "Sweep",
@@ -63,12 +68,15 @@ __all__ = [
     "is_sweep",
     "judge",
     "judge_canaries",
+    "limits_of",
     "make_canaries",
     "nested",
     "plan",
+    "read_limits",
     "run_cells",
     "run_experiment",
     "run_sweep",
+    "shadow_side",
     "simulate",
     "table_of",
     "to_toml",

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aftertrace._random import Stream, rng_for
-from aftertrace.attacks import Adversary, Attack, FeatureAttack, Superset, check_needs, original_logit
+from aftertrace.attacks import Adversary, Attack, FeatureAttack, Superset, check_needs
 from aftertrace.engine import Engine
 from aftertrace.errors import PosteriorsError, TrainingError, UnsupportedError
 from aftertrace.posteriors import Posteriors, Role, Use, concatenate
@@ -18,10 +18,14 @@ from aftertrace.results import (
     Discoveries,
     Scores,
     SliceResult,
+    UpdateCost,
     Verdict,
 )
+from aftertrace.scenarios._checks import limit_checks
 from aftertrace.scenarios._controls import controls, interval_of
+from aftertrace.scenarios._persons import Persons
 from aftertrace.scenarios._slices import Groups, discoveries, slice_results
+from aftertrace.scenarios._update import update_cost
 from aftertrace.scenarios._verdict import Judgement, judge
 from aftertrace.statistics import (
     Degradation,
@@ -54,6 +58,7 @@ class Assessment:
     scores: Scores
     slices: tuple[SliceResult, ...]
     discoveries: Discoveries
+    update: UpdateCost | None
 
 
 def assess(
@@ -67,14 +72,15 @@ def assess(
     adversary: Adversary = Adversary.POPULATION,
     groups: Groups | None = None,
     features: Array | None = None,
+    persons: Persons | None = None,
 ) -> Assessment:
     """Fit every attack on `shadow`, score `target`, and judge deleted against unseen queries.
 
     `adversary`: what the shadow side is; `groups`: columns whose groups are judged apart; `features` [Q, F] of the
-    target's records, for the blind control. Thresholds come from the shadow side; without one (`None`), half of the
-    target's unseen records, chosen by a coin, set the thresholds of rates and the other half is evaluated. Several
-    originals are the units of all intervals; with one original only, records are, and the interval is conditional on
-    that pair of models.
+    target's records, for the blind control; `persons`: of the target's records, who are judged in their place.
+    Thresholds come from the shadow side; without one (`None`), half of the target's unseen records, chosen by a coin,
+    set the thresholds of rates and the other half is evaluated. Several originals are the units of all intervals; with
+    one original only, records are, and the interval is conditional on that pair of models.
     """
     _require_roles(target)
     names = [attack.name for attack in attacks]
@@ -91,17 +97,28 @@ def assess(
         marks[longest_first[number].name] = mark
         progress("attacks", len(marks), len(attacks))
 
-    sample = _Sample.of(shadow, target, judgement)
+    update = update_cost(target, confidence=judgement.confidence)
     marks = {attack.name: marks[attack.name] for attack in attacks}
+    if persons is not None:  # shadow records are single: they set no thresholds for persons
+        target, shadow = persons.table, None
+        features = None if features is None else persons.mean(features)
+        marks = {name: _Marks(persons.mean(mark.target), None) for name, mark in marks.items()}
+    sample = _Sample.of(shadow, target, judgement)
     against = _against_classical(attacks, marks, sample)
     results = tuple(_judge(attack, marks, against.get(attack.name), sample) for attack in attacks)
     found = next(each for each in results if each.name == judgement.attack)
     score = marks[judgement.attack].target
     checks = controls(score, target, judgement, features=features)
-    verdict = judge(
-        found, results, checks, judgement, more_originals=lambda limit: _more_originals(score, target, sample, limit)
-    )
     classical = marks.get(next(a.opponent for a in attacks if a.name == judgement.attack))
+    told = discoveries(target.confidence[:, 0] if classical is None else classical.target, score, target, sample.rows)
+    verdict = judge(
+        found,
+        results,
+        checks,
+        judgement,
+        checks=limit_checks(judgement.limits, found, told, update, judgement.sequence),
+        more_originals=lambda limit: _more_originals(score, target, sample, limit),
+    )
     return Assessment(
         attacks=results,
         controls=checks,
@@ -116,9 +133,8 @@ def assess(
             crossed=judgement.crossed,
             rng=rng_for(judgement.seed, Stream.SIGN_FLIP, "slices"),
         ),
-        discoveries=discoveries(
-            original_logit(target) if classical is None else classical.target, score, target, sample.rows
-        ),
+        discoveries=told,
+        update=update,
     )
 
 

@@ -1,119 +1,243 @@
 """An audit of posteriors that a user brings."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aftertrace._hashing import digest
 from aftertrace._random import Stream, rng_for
-from aftertrace.attacks import Attack, EucDist, LogitDrop, OriginalLogit
-from aftertrace.engine import InProcess
-from aftertrace.errors import PosteriorsError
-from aftertrace.posteriors import Posteriors, Role, Use
-from aftertrace.results import Claim, Counts, DataSummary, Result, Scores
-from aftertrace.scenarios._assess import assess
+from aftertrace.attacks import (
+    Attack,
+    EucDist,
+    LargestDrop,
+    LogitDrop,
+    OriginalLogit,
+    OriginalScore,
+    ScoreDrop,
+    StepDrop,
+    Superset,
+)
+from aftertrace.engine import Engine, InProcess
+from aftertrace.errors import PosteriorsError, UnsupportedError
+from aftertrace.posteriors import Kind, Posteriors, Role, Use
+from aftertrace.results import Claim, Counts, DataSummary, Limits, Result, Scores, Verdict
+from aftertrace.scenarios._assess import Assessment, Progress, assess
+from aftertrace.scenarios._audit_words import audit_not_tested, audit_notes, audit_threat_model, matching_notes
+from aftertrace.scenarios._crossfit import CrossFitted, can_be_fitted
+from aftertrace.scenarios._persons import Persons
+from aftertrace.scenarios._shadow import ShadowSide
 from aftertrace.scenarios._verdict import BLIND, Judgement
+from aftertrace.scenarios._widening import widening_of
 from aftertrace.statistics import Matching, matched_queries
 
-ATTACKS: tuple[Attack, ...] = (LogitDrop(), EucDist(), OriginalLogit())
 OFFER = "Or leave out those without a counterpart: --match (in Python, match=True)."
 FEWEST_MATCHED = 20
 """Deleted, and unseen, queries that matching must leave."""
+AUDITOR = (
+    CrossFitted(Superset(), "Auditor"),
+    CrossFitted(Superset(classical=True), "Auditor/classical"),
+)
 Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Brought:
+    """What a user brings to be judged: Q queries.
+
+    `table`: deleted and unseen queries, and others, of one pair of models or of several (`original` is the unit then).
+    `person` [Q]: whose record each is, where persons are deleted and judged. `features` [Q, F] of the records, finite:
+    the blind control sees them, and the class. `notes`: what was seen when it was read.
+    """
+
+    table: Posteriors
+    person: Ints | None = None
+    features: Array | None = None
+    notes: tuple[str, ...] = ()
+
+    def select(self, keep: NDArray[np.bool_]) -> "Brought":
+        """The queries of a mask."""
+        return replace(
+            self,
+            table=self.table.select(keep),
+            person=None if self.person is None else self.person[keep],
+            features=None if self.features is None else self.features[keep],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditSettings:
+    """How to judge what is brought. `match`: deleted and unseen queries that have no counterpart in class and features
+    are left out (`matched_queries`) before anything is judged; the figures hold for the others.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    claim: Claim | None = None
+    confidence: float = 0.95
+    seed: int = 0
+    match: bool = False
 
 
 def audit_posteriors(
-    target: Posteriors,
+    brought: Brought,
+    settings: AuditSettings | None = None,
     *,
-    limit: float | None = None,
-    claim: Claim | None = None,
-    confidence: float = 0.95,
-    seed: int = 0,
+    shadow: ShadowSide | None = None,
     attacks: Sequence[Attack] = (),
-    features: Array | None = None,
-    match: bool = False,
+    engine: Engine | None = None,
+    progress: Progress = lambda stage, done, total: None,
 ) -> tuple[Result, Scores]:
-    """Judge two versions of a model from their posteriors, by the attacks that need no shadow models.
+    """Judge versions of a model from their posteriors, or from scores, at deleted and unseen records.
 
-    `target`: deleted and unseen queries of one pair of models or of several (`original` is the unit then).
-    `attacks` without shadow models are added. `features` [Q, F] of the queries' records, finite: the blind control sees
-    them, and the class. `match`: deleted and unseen queries that have no counterpart in class and features are left out
-    (`matched_queries`) before anything is judged; the figures hold for the others. Raises `PosteriorsError` unless both
-    roles are there, and 20 of each after matching.
+    With a `shadow` side all attacks of its experiment; without, those that need none, and an auditor's attack
+    (`CrossFitted`), which is an upper bound. `attacks` are added. Raises `PosteriorsError` unless both roles are there,
+    and 20 of each after matching, and `UnsupportedError` for combinations that cannot be.
     """
-    brought, matching = target, None
-    if match:
-        target, features, matching = _matched(target, features, seed)
+    settings = settings or AuditSettings()
+    _check(brought, settings, shadow)
+    kept, matching = brought, None
+    if settings.match:
+        kept, matching = _matched(brought, settings.seed)
+    persons = None if kept.person is None else Persons.of(kept.table, kept.person)
+    own, left_out = _attacks_on(kept.table, shadow)
+    judged = kept.table if persons is None else persons.table
+    tied = _roles_are_tied(judged)
     judgement = Judgement(
-        attack="LogitDrop", limit=limit, claim=claim, confidence=confidence, seed=seed, crossed=_roles_are_tied(target)
+        attack=_by_verdict(kept.table, shadow),
+        limits=settings.limits,
+        claim=settings.claim,
+        confidence=settings.confidence,
+        seed=settings.seed,
+        crossed=tied,
     )
     assessment = assess(
-        None,
-        target,
-        (*ATTACKS, *attacks),
+        None if shadow is None else shadow.table,
+        kept.table,
+        (*own, *attacks),
         judgement,
-        engine=InProcess(),
-        progress=lambda stage, done, total: None,
-        features=features,
+        engine=engine or InProcess(),
+        progress=progress,
+        features=kept.features,
+        persons=persons,
     )
-    verdict = assessment.verdict
-    if not match and any(control.name == BLIND and control.passed is False for control in assessment.controls):
-        verdict = replace(verdict, sentence=f"{verdict.sentence} {OFFER}")
-    counts = Counts(
-        originals=len(np.unique(target.original)),
-        pairs=len(np.unique(target.pair)),
-        deleted=int((target.role == Role.DELETED).sum()),
-        unseen=int((target.role == Role.UNSEEN).sum()),
-        held_out=0,
-        retained=int((target.role == Role.RETAINED).sum()),
-        models=0,
-        unconverged=0,
+    counts = _counts(judged, shadow)
+    notes = (
+        *brought.notes,
+        *matching_notes(matching, kept.features),
+        *audit_notes(kept.table, kept.person, judged, counts, tied=tied, left_out=left_out),
     )
     result = Result(
-        title="two versions of a model",
-        verdict=verdict,
+        title="versions of a model" if judged.n_versions > 2 else "two versions of a model",
+        verdict=_offering(assessment, settings),
         attacks=assessment.attacks,
         controls=assessment.controls,
         counts=counts,
         overfitting=None,
         data=DataSummary(
-            name="posteriors",
-            records=len(np.unique(target.record)),
-            features=None if features is None else features.shape[1],
-            classes=target.classes,
-            fingerprint=digest([brought.log_values, brought.label, brought.member]),
+            name="posteriors" if judged.kind is not Kind.SCORE else "scores",
+            records=len(np.unique(kept.table.record)),
+            features=None if kept.features is None else kept.features.shape[1],
+            classes=judged.classes,
+            fingerprint=digest([brought.table.log_values, brought.table.label, brought.table.member]),
         ),
-        settings={
-            "seed": seed,
-            "match": match,
-            "verdict": {"attack": judgement.attack, "limit": judgement.limit, "confidence": confidence},
-        },
-        threat_model=(
-            "The attacker asks the model before and after the deletions for its posteriors at a record, and knows "
-            "the record's true class.",
-            "The attacker trains nothing: a stronger one, with shadow models, may find more.",
-        ),
-        not_tested=(
-            "Attackers with shadow models: they need a simulation of the training.",
-            "Attackers who see only predicted classes, more than two versions, or the model's parameters.",
-            "Whether deleted and unseen records are comparable in what the control blind does not see: both must be "
-            "draws of one population.",
-        ),
-        notes=(*_matching_notes(matching, features), *_notes(counts, target)),
+        settings=_settings(judgement, settings, shadow),
+        threat_model=tuple(audit_threat_model(judged, has_shadow=shadow is not None)),
+        not_tested=tuple(audit_not_tested(judged, has_shadow=shadow is not None)),
+        notes=notes,
         slices=assessment.slices,
         discoveries=assessment.discoveries,
+        update=assessment.update,
+        widening=widening_of(counts, shadow) if counts.originals == 1 else None,
+        unit="record" if persons is None else "person",
     )
     return result, assessment.scores
 
 
-def _matched(target: Posteriors, features: Array | None, seed: int) -> tuple[Posteriors, Array | None, Matching | None]:
+def _check(brought: Brought, settings: AuditSettings, shadow: ShadowSide | None) -> None:
+    table = brought.table
+    if brought.person is not None and settings.match:
+        raise UnsupportedError("Matching compares records, and persons are judged: leave out `match`, or the persons.")
+    if shadow is None:
+        return
+    if table.n_versions > 2 or table.kind is Kind.SCORE:
+        what = "scores" if table.kind is Kind.SCORE else f"{table.n_versions} versions"
+        raise UnsupportedError(
+            f"A shadow side teaches attacks on two versions' posteriors, got {what}: leave it out, or bring the first "
+            f"and the last version's posteriors."
+        )
+    if shadow.table.classes != table.classes:
+        raise PosteriorsError(
+            f"The shadow side must have the models' classes in their order, {', '.join(table.classes)}; it has "
+            f"{', '.join(shadow.table.classes)}."
+        )
+
+
+def _by_verdict(table: Posteriors, shadow: ShadowSide | None) -> str:
+    """The attack of the verdict, fixed in advance by what there is to attack."""
+    if table.n_versions > 2:
+        return "LargestDrop"
+    if table.kind is Kind.SCORE:
+        return "ScoreDrop"
+    return "LogitDrop" if shadow is None else shadow.experiment.verdict.attack
+
+
+def _attacks_on(table: Posteriors, shadow: ShadowSide | None) -> tuple[list[Attack], list[str]]:
+    """The attacks that what was brought allows, and the names of those that it does not."""
+    if shadow is not None:
+        built = shadow.experiment.build_attacks()
+        own: list[Attack] = [attack for attack in built if not attack.needs.held_out]
+        return own, [attack.name for attack in built if attack.needs.held_out]
+    is_score = table.kind is Kind.SCORE
+    own = [ScoreDrop(), OriginalScore()] if is_score else [LogitDrop(), EucDist(), OriginalLogit()]
+    if table.n_versions > 2:
+        opponent = "OriginalScore" if is_score else "OriginalLogit"
+        own += [LargestDrop(opponent), *(StepDrop(step, opponent) for step in range(1, table.n_versions))]
+    if is_score or not can_be_fitted(table):
+        return own, []
+    return [*own, *AUDITOR], []
+
+
+def _offering(assessment: Assessment, settings: AuditSettings) -> Verdict:
+    """The verdict, with matching offered where deleted and unseen records are not comparable."""
+    verdict = assessment.verdict
+    if not settings.match and any(each.name == BLIND and each.passed is False for each in assessment.controls):
+        return replace(verdict, sentence=f"{verdict.sentence} {OFFER}")
+    return verdict
+
+
+def _counts(table: Posteriors, shadow: ShadowSide | None) -> Counts:
+    deleted, unseen, retained = (int((table.role == r).sum()) for r in (Role.DELETED, Role.UNSEEN, Role.RETAINED))
+    return Counts(
+        originals=len(np.unique(table.original)),
+        pairs=len(np.unique(table.pair)),
+        deleted=deleted,
+        unseen=unseen,
+        held_out=0,
+        retained=retained,
+        models=0 if shadow is None else shadow.models,
+        unconverged=0 if shadow is None else shadow.unconverged,
+    )
+
+
+def _settings(judgement: Judgement, settings: AuditSettings, shadow: ShadowSide | None) -> dict[str, object]:
+    return {
+        "seed": settings.seed,
+        "match": settings.match,
+        "verdict": {"attack": judgement.attack, "confidence": settings.confidence},
+        "limits": settings.limits.given(),
+        **({} if shadow is None else {"shadow": shadow.experiment.public_dict()}),
+    }
+
+
+def _matched(brought: Brought, seed: int) -> tuple[Brought, Matching | None]:
     """The queries that can be compared, and those of other roles, with their features."""
+    target, features = brought.table, brought.features
     compared = (target.use == Use.EVALUATE) & np.isin(target.role, (Role.DELETED, Role.UNSEEN))
     is_deleted = target.role[compared] == Role.DELETED
     if not is_deleted.any() or is_deleted.all():
-        return target, features, None  # `assess` refuses
+        return brought, None  # `assess` refuses
     matching = matched_queries(
         None if features is None else features[compared],
         target.label[compared],
@@ -128,19 +252,7 @@ def _matched(target: Posteriors, features: Array | None, seed: int) -> tuple[Pos
         )
     keep = ~compared
     keep[compared] = matching.keep
-    return target.select(keep), None if features is None else features[keep], matching
-
-
-def _matching_notes(matching: Matching | None, features: Array | None) -> tuple[str, ...]:
-    if matching is None:
-        return ()
-    of_deleted, of_unseen = matching.deleted + matching.dropped_deleted, matching.unseen + matching.dropped_unseen
-    alike = "classes" if features is None else "classes and features"
-    return (
-        f"Matched by {alike}: {matching.dropped_deleted} of {of_deleted} deleted and {matching.dropped_unseen} of "
-        f"{of_unseen} unseen queries were left out, so that those kept are alike. All figures hold for those kept "
-        f"only; that the control blind passes follows from this, and does not say that they were drawn alike.",
-    )
+    return brought.select(keep), matching
 
 
 def _roles_are_tied(target: Posteriors) -> bool:
@@ -151,23 +263,3 @@ def _roles_are_tied(target: Posteriors) -> bool:
     shared = again & (target.original[order[1:]] != target.original[order[:-1]])
     deleted, unseen = (target.record[target.role == role] for role in (Role.DELETED, Role.UNSEEN))
     return bool(shared.any()) and not np.isin(deleted, unseen).any()
-
-
-def _notes(counts: Counts, target: Posteriors) -> tuple[str, ...]:
-    notes = []
-    if counts.originals == 1:
-        notes.append(
-            "One pair of models: intervals are over records and hold for this pair only; another training run "
-            "may leak more or less."
-        )
-    elif _roles_are_tied(target):
-        notes.append(
-            "Several originals share records whose role is always the same: intervals are over originals and records, "
-            "and wide; tests over originals take the records as given."
-        )
-    elif len(np.unique(target.record)) < len(target):
-        notes.append("Some records are queried at several pairs: intervals over originals take the records as given.")
-    deviation = target.sum_deviation
-    if deviation > 1e-6:
-        notes.append(f"Rows of posteriors sum to 1 within {deviation:.1e}.")
-    return tuple(notes)

@@ -30,7 +30,7 @@ from aftertrace.data import SPECIFICATIONS, DataSpec
 from aftertrace.defenses import Defense, parse_defense
 from aftertrace.errors import ExperimentError
 from aftertrace.procedures import Retrain, Sisa
-from aftertrace.results import Claim
+from aftertrace.results import Claim, Limits
 from aftertrace.scenarios._toml import table_of
 from aftertrace.trainers import Model, Seeding
 
@@ -181,27 +181,21 @@ class AttackSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class VerdictSettings:
-    """`attack` gives the verdict, fixed in advance (the default won on shadow data: docs/attacks.md); `limit`: the
-    largest AUC accepted; `claim`: of differential privacy, whose ceiling is then the limit; `confidence` of intervals;
-    `slices`: columns of the data whose groups are judged apart (categories, or thirds of a number).
+    """`attack` gives the verdict, fixed in advance (the default won on shadow data: docs/attacks.md); `claim`: of
+    differential privacy, whose ceiling is then the limit of the AUC; `confidence` of intervals; `slices`: columns of
+    the data whose groups are judged apart (categories, or thirds of a number).
     """
 
     attack: str = "Superset"
-    limit: float | None = None
     claim: Claim | None = None
     confidence: float = 0.95
     slices: tuple[str, ...] = ()
-
-    @property
-    def largest_auc(self) -> float | None:
-        """The limit, given or claimed."""
-        return self.limit if self.claim is None else self.claim.largest_auc
 
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
     """A whole audit by simulation. `defense`: what is done to posteriors before they are released, on both sides, such
-    as "TopK(1)" (`aftertrace.defenses`); "none" is nothing.
+    as "TopK(1)" (`aftertrace.defenses`); "none" is nothing. `limits`: what is accepted, as in a risk-appetite file.
     """
 
     data: DataSpec
@@ -213,6 +207,7 @@ class Experiment:
     defense: str = "none"
     attacks: AttackSettings = field(default_factory=AttackSettings)
     verdict: VerdictSettings = field(default_factory=VerdictSettings)
+    limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
         problems = list(_range_problems(self))
@@ -258,6 +253,11 @@ class Experiment:
             except ExperimentError as error:
                 problems += error.problems
         raise ExperimentError(problems, source=source)
+
+    @property
+    def largest_auc(self) -> float | None:
+        """The limit of the AUC, given or claimed."""
+        return self.limits.auc if self.verdict.claim is None else self.verdict.claim.largest_auc
 
     def as_dict(self) -> dict[str, Any]:
         """All settings as nested plain values, defaults included."""
@@ -439,14 +439,12 @@ def _range_problems(experiment: Experiment) -> typing.Iterator[str]:
         yield "scenario.retained_per_pair: retained records are attacked, so it must be at least 1, got 0"
     if scenario.adversary == "per_record":
         yield from _per_record_problems(scenario)
-    if verdict.limit is not None and not 0.5 < verdict.limit < 1:
-        yield f"verdict.limit: must be an AUC between 0.5 and 1, got {verdict.limit}"
-    if verdict.limit is not None and verdict.claim is not None:
-        yield "verdict.claim: is a limit by itself; leave verdict.limit out, or the claim"
-    if verdict.largest_auc is not None and scenario.pools == "fixed":
+    if experiment.limits.auc is not None and verdict.claim is not None:
+        yield "verdict.claim: is a limit of the AUC by itself; leave limits.auc out, or the claim"
+    if (experiment.limits.given() or verdict.claim) and scenario.pools == "fixed":
         yield (
-            "verdict.limit: fixed pools are for reproduction and decide nothing (leak-free audits look significant); "
-            'set scenario.pools = "redrawn", or leave the limit out'
+            "limits: fixed pools are for reproduction and decide nothing (leak-free audits look significant); "
+            'set scenario.pools = "redrawn", or leave the limits out'
         )
     if experiment.shadow != ShadowSettings() and scenario.adversary == "per_record":
         yield (

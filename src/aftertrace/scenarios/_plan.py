@@ -179,7 +179,11 @@ class _Trial:
         """Of all attacks, and what they found on copies of the trial's units."""
         experiment, verdict = self.experiment, self.experiment.verdict
         judgement = Judgement(
-            attack=verdict.attack, limit=verdict.largest_auc, confidence=verdict.confidence, seed=experiment.seed
+            attack=verdict.attack,
+            limits=experiment.limits,
+            claim=verdict.claim,
+            confidence=verdict.confidence,
+            seed=experiment.seed,
         )
         pairs = {"shadow": experiment.scenario.shadow.pairs, "target": experiment.scenario.target.pairs}
         found: list[Assessment] = []

@@ -99,7 +99,7 @@ def run_experiment(
     groups = groups_of(data, experiment.verdict.slices)
     drawn = drawn_units(experiment, simulations)
     engine = within(engine, [process_bytes(simulations[unit.side], unit) for unit in drawn], memory, progress)
-    identity = _identity(experiment, simulations)
+    identity = identity_of(experiment, simulations)
     folder = RunFolder.open(out or default_folder(identity, experiment), identity=identity, force=force, units=units)
     folder.write("experiment.toml", to_toml(experiment.as_dict()))
     if keep_models:
@@ -134,7 +134,7 @@ def run_experiment(
     verdict = experiment.verdict
     judgement = Judgement(
         attack=verdict.attack,
-        limit=verdict.limit,
+        limits=experiment.limits,
         claim=verdict.claim,
         crossed=experiment.scenario.pools == "fixed",
         confidence=verdict.confidence,
@@ -231,7 +231,7 @@ def default_folder(identity: Mapping[str, Any], experiment: Experiment) -> Path:
     return Path("runs") / f"{type(experiment.data).name}-{experiment.model.name.split(':')[-1]}-{digest(identity)[:8]}"
 
 
-def _identity(experiment: Experiment, simulations: Mapping[str, Simulation]) -> dict[str, Any]:
+def identity_of(experiment: Experiment, simulations: Mapping[str, Simulation]) -> dict[str, Any]:
     """What a run folder keeps for its life. The numbers of originals may grow, attacks and verdict may change."""
     settings = experiment.as_dict()
     simulation, other = simulations["target"], simulations["shadow"]

@@ -10,14 +10,13 @@ from aftertrace.attacks import Attack
 from aftertrace.engine import Engine
 from aftertrace.errors import ExperimentError
 from aftertrace.posteriors import Posteriors
-from aftertrace.results import Outcome, SequentialResult
+from aftertrace.results import SequentialResult, Standing
 from aftertrace.scenarios._assess import Progress
 from aftertrace.scenarios._draw import SIDES
 from aftertrace.scenarios._experiment import Experiment
 from aftertrace.scenarios._sides import drawn_units, seen
 from aftertrace.scenarios._simulate import Simulation
 from aftertrace.scenarios._units import obtain
-from aftertrace.scenarios._verdict import outcome_of
 from aftertrace.statistics import auc_by_original, confidence_sequence
 from aftertrace.store import RunFolder
 
@@ -45,9 +44,9 @@ def decide(
 
     Raises `ExperimentError` without a limit.
     """
-    limit, block = experiment.verdict.largest_auc, experiment.scenario.target.originals
+    limit, block = experiment.largest_auc, experiment.scenario.target.originals
     if limit is None:
-        raise ExperimentError(["verdict.limit: going on until decided needs a limit, such as 0.6, got none"])
+        raise ExperimentError(["limits.auc: going on until decided needs a limit, such as 0.6, got none"])
     scorer, values, trained = None, np.empty(0), 0
     looks: list[_Look] = []
     replaced: list[str] = []
@@ -70,7 +69,7 @@ def decide(
         values = np.concatenate([values, _aucs(scorer.score(target), target)])
         estimate, low, high = _interval(values, experiment.verdict.confidence)
         looks.append((trained, estimate, low, high))
-        decided = outcome_of(low, high, limit) is not Outcome.INCONCLUSIVE
+        decided = Standing.of_auc(low, high, limit) is not Standing.UNDECIDED
         progress(f"note: {trained} originals: mean AUC {estimate:.3f}, {low:.3f} to {high:.3f}", 0, 0)
         if decided or trained >= most_originals:
             return grown, _result(attack, experiment.verdict.confidence, looks, decided), replaced

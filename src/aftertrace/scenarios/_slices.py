@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from aftertrace.posteriors import Posteriors
+from aftertrace.posteriors import Kind, Posteriors
 from aftertrace.results import Discoveries, Scores, SliceResult
 from aftertrace.scenarios._controls import interval_of
 from aftertrace.scenarios._groups import Grouping
@@ -68,6 +68,9 @@ def slice_results(
 def _parts(table: Posteriors, rows: NDArray[np.intp], groups: Groups) -> Iterator[tuple[str, str, Mask]]:
     """(by, group, which of the rows)"""
     label = table.label[rows]
+    if table.kind is Kind.SCORE:
+        yield from _columns(rows, groups)
+        return
     if len(table.classes) <= MOST_CLASSES:
         for k, name in enumerate(table.classes):
             yield "class", name, label == k
@@ -80,6 +83,10 @@ def _parts(table: Posteriors, rows: NDArray[np.intp], groups: Groups) -> Iterato
     right = first.argmax(axis=1) == label
     yield "original's class", "right", right
     yield "original's class", "wrong", ~right
+    yield from _columns(rows, groups)
+
+
+def _columns(rows: NDArray[np.intp], groups: Groups) -> Iterator[tuple[str, str, Mask]]:
     for column, group in groups.items():
         for k, name in enumerate(group.names):
             yield column, name, group.code[rows] == k

@@ -1,11 +1,21 @@
-"""The verdict: from the interval of the attack fixed in advance, and from the controls."""
+"""The verdict: from the ends of intervals beside the limits, and from the controls."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from aftertrace.errors import InputError
-from aftertrace.results import AttackResult, Claim, ControlResult, Outcome, SequentialResult, Verdict
+from aftertrace.results import (
+    AttackResult,
+    Claim,
+    ControlResult,
+    LimitCheck,
+    Limits,
+    Outcome,
+    SequentialResult,
+    Standing,
+    Verdict,
+)
 from aftertrace.statistics import PLANTED_AUC
 
 PLANTED = "planted"
@@ -19,16 +29,17 @@ MOST_MORE = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """How to judge, whatever the attacks: the attack of the verdict, its limit, confidence, seed.
+    """How to judge, whatever the attacks: the attack of the verdict, the limits, confidence, seed.
 
-    `claim`: of differential privacy, in the place of a limit. `crossed`: roles are tied to records that several
-    originals share, as in fixed pools. `attacked`: who is told from unseen records.
+    `claim`: of differential privacy, whose ceiling is then the limit of the AUC. `crossed`: roles are tied to records
+    that several originals share, as in fixed pools. `attacked`: who is told from unseen records. `unit`: what is
+    deleted and judged, a record or a person.
 
     `sequence`: what was seen on the way, where originals were added until it was decided.
     """
 
     attack: str
-    limit: float | None
+    limits: Limits = field(default_factory=Limits)
     confidence: float
     seed: int
     claim: Claim | None = None
@@ -38,11 +49,14 @@ class Judgement:
 
     def __post_init__(self) -> None:
         if self.claim is not None:
-            if self.limit is not None:
-                raise InputError("Give a limit or a claim, which is a limit too; got both.")
-            object.__setattr__(self, "limit", self.claim.largest_auc)
-        if self.limit is not None and not 0.5 < self.limit < 1:
-            raise InputError(f"`limit` must be an AUC between 0.5 and 1, such as 0.6, got {self.limit}.")
+            if self.limits.auc is not None:
+                raise InputError("Give a limit of the AUC or a claim, which is one too; got both.")
+            object.__setattr__(self, "limits", replace(self.limits, auc=self.claim.largest_auc))
+
+    @property
+    def subject(self) -> str:
+        """Who may show."""
+        return _SUBJECT[self.attacked]
 
 
 def judge(
@@ -51,55 +65,74 @@ def judge(
     controls: Sequence[ControlResult],
     judgement: Judgement,
     *,
+    checks: Sequence[LimitCheck] = (),
     more_originals: Callable[[float], int | None] = lambda limit: None,
 ) -> Verdict:
-    """The verdict, from the ends of the interval of the attack fixed in advance.
+    """The verdict, from the ends of intervals: of the attack fixed in advance, and of what the limits are about.
 
     An AUC below one half is a leak too (over-unlearning): a limit L asks for an interval within [1 - L, L]. A failed
     null control makes the audit invalid. A planted leak that is not found makes "no leak shown" inconclusive: what
-    an interval excludes it excludes all the same. `more_originals(limit)` is asked where more would help.
+    an interval excludes it excludes all the same. `checks`: of every limit; one that is exceeded decides, one that is
+    undecided leaves the whole undecided. `more_originals(limit)` is asked where more would help.
     """
-    auc, limit = found.auc, judgement.limit
     failed = [control.name for control in controls if control.passed is False and control.name != PLANTED]
     is_blunt = any(control.passed is False and control.name == PLANTED for control in controls)
     more = None
-    against = next(
-        (each.auc.estimate for each in results if found.against and each.name == found.against.opponent), None
-    )
-    classical = "" if against is None else f" From the original model alone: {against:.2f}."
     if failed:
-        outcome = Outcome.INVALID
-        sentence = (
-            "This audit is invalid: deleted and unseen records differ by themselves (the control blind tells them "
-            "apart without any model), so a score may say what they are instead of what happened to them. Compare "
-            "records that were drawn alike."
-            if failed == [BLIND]
-            else f"This audit is invalid: the control {' and '.join(failed)} finds a difference between queries whose "
-            f"roles are exchangeable, so no figure here can be trusted."
-        )
-    elif judgement.sequence is not None and limit is not None:
-        outcome, sentence = _of_sequence(judgement.sequence, limit, _SUBJECT[judgement.attacked])
-        sentence += classical
-    elif auc.low is None or auc.high is None:
-        outcome = Outcome.INCONCLUSIVE
-        sentence = f"Inconclusive: AUC {auc.estimate:.2f}, {auc.note}."
+        outcome, sentence = Outcome.INVALID, _invalid(failed)
+    elif checks:
+        outcome = _of_checks(checks)
+        undecided = next((each for each in checks if each.name == "auc" and each.standing is Standing.UNDECIDED), None)
+        if undecided is not None and judgement.sequence is None:
+            more = more_originals(undecided.limit)
+        sentence = _limits_sentence(outcome, checks, found, judgement, more) + _classical(found, results)
+    elif found.auc.low is None or found.auc.high is None:
+        outcome, sentence = Outcome.INCONCLUSIVE, f"Inconclusive: AUC {found.auc.estimate:.2f}, {found.auc.note}."
     else:
-        outcome = outcome_of(auc.low, auc.high, limit)
+        outcome = Outcome.NOT_SHOWN if found.auc.low <= 0.5 <= found.auc.high else Outcome.LEAKS
         if outcome is Outcome.NOT_SHOWN and is_blunt:
             outcome = Outcome.INCONCLUSIVE
-        if outcome is Outcome.INCONCLUSIVE and limit is not None:
-            more = more_originals(limit)
-        sentence = _sentence(outcome, found, judgement, more) + classical
+        sentence = _sentence(outcome, found, judgement) + _classical(found, results)
     if judgement.claim is not None:
         sentence += _of_claim(judgement.claim, outcome)
     return Verdict(
         outcome=outcome,
         sentence=sentence,
         attack=judgement.attack,
-        limit=limit,
+        limit=judgement.limits.auc,
         more_originals=more,
         claim=judgement.claim,
+        checks=tuple(checks),
     )
+
+
+def _of_checks(checks: Sequence[LimitCheck]) -> Outcome:
+    exceeded = {check.name for check in checks if check.standing is Standing.EXCEEDED}
+    if exceeded - {"accuracy_loss"}:
+        return Outcome.LEAKS
+    if exceeded:
+        return Outcome.TOO_COSTLY
+    return Outcome.INCONCLUSIVE if any(c.standing is Standing.UNDECIDED for c in checks) else Outcome.WITHIN
+
+
+def _invalid(failed: Sequence[str]) -> str:
+    if failed == [BLIND]:
+        return (
+            "This audit is invalid: deleted and unseen records differ by themselves (the control blind tells them "
+            "apart without any model), so a score may say what they are instead of what happened to them. Compare "
+            "records that were drawn alike."
+        )
+    return (
+        f"This audit is invalid: the control {' and '.join(failed)} finds a difference between queries whose "
+        f"roles are exchangeable, so no figure here can be trusted."
+    )
+
+
+def _classical(found: AttackResult, results: Sequence[AttackResult]) -> str:
+    against = next(
+        (each.auc.estimate for each in results if found.against and each.name == found.against.opponent), None
+    )
+    return "" if against is None else f" From the original model alone: {against:.2f}."
 
 
 def _of_claim(claim: Claim, outcome: Outcome) -> str:
@@ -112,61 +145,82 @@ def _of_claim(claim: Claim, outcome: Outcome) -> str:
     return f" The claim of {claim} allows that; an audit can refute a claim, and never prove it."
 
 
-def outcome_of(low: float, high: float, limit: float | None) -> Outcome:
-    """What an interval says of a limit on the AUC, either way from one half."""
-    if limit is None:
-        return Outcome.NOT_SHOWN if low <= 0.5 <= high else Outcome.LEAKS
-    if low > limit or high < 1 - limit:
-        return Outcome.LEAKS
-    return Outcome.WITHIN if high <= limit and low >= 1 - limit else Outcome.INCONCLUSIVE
-
-
-def _sentence(outcome: Outcome, found: AttackResult, judgement: Judgement, more: int | None) -> str:
-    auc, limit, learned = found.auc, judgement.limit, found.shadow != "none"
-    subject = _SUBJECT[judgement.attacked]
-    figure = f"AUC {auc.estimate:.2f} ({auc.confidence:.0%} interval {auc.low:.2f} to {auc.high:.2f})"
-    over = ""
-    if auc.high is not None and auc.high < 0.5:
-        over = (
-            " What was learned on the shadow side holds the other way round here."
-            if learned
-            else " They stand out by moving less than unseen ones do."
-        )
+def _limits_sentence(
+    outcome: Outcome, checks: Sequence[LimitCheck], found: AttackResult, judgement: Judgement, more: int | None
+) -> str:
+    """The checks that made the outcome, in words."""
+    decisive = {Outcome.WITHIN: Standing.WITHIN, Outcome.INCONCLUSIVE: Standing.UNDECIDED}
+    told = [
+        _check_words(check, judgement)
+        for check in checks
+        if check.standing is decisive.get(outcome, Standing.EXCEEDED)
+        and (outcome is Outcome.TOO_COSTLY or check.standing is not Standing.EXCEEDED or check.name != "accuracy_loss")
+    ]
+    words = "; ".join(told)
     match outcome:
-        case Outcome.LEAKS if limit is None:
-            return (
-                f"{subject} show: comparing both versions tells {judgement.attacked} from unseen records with "
-                f"{figure}.{over}"
-            )
         case Outcome.LEAKS:
-            return f"{subject} show more than allowed: {figure} lies beyond the limit of {limit:.2f}.{over}"
+            return f"{judgement.subject} show more than allowed: {words}.{_over(found)}"
         case Outcome.WITHIN:
-            return f"{subject} do not show more than allowed: {figure} lies within the limit of {limit:.2f}."
-        case Outcome.INCONCLUSIVE if limit is None:
+            return f"{judgement.subject} do not show more than allowed: {words}."
+        case Outcome.TOO_COSTLY:
+            return f"The update costs more accuracy than allowed: {words}."
+    if judgement.sequence is not None:
+        return f"Inconclusive: {words}; allow more originals, or another limit."
+    return f"Inconclusive: {words}; {_would_decide(more)}."
+
+
+def _check_words(check: LimitCheck, judgement: Judgement) -> str:
+    """Such as: AUC 0.62 (95% interval 0.60 to 0.64) lies beyond the limit of 0.60."""
+    own = "AUC" if judgement.sequence is None else "mean AUC"
+    name, digits = {
+        "auc": (own, 2),
+        "tpr_at_1pct": (f"the share of {judgement.attacked} records found at 1 % false alarms,", 3),
+        "per_record": (f"the share of {judgement.attacked} records that can be told one by one,", 3),
+        "accuracy_loss": ("the accuracy lost on unseen records,", 3),
+    }[check.name]
+    if check.estimate is None:
+        return f"{name.rstrip(',')} could not be measured ({check.note})"
+    if check.low is None or check.high is None:
+        return f"{name} {check.estimate:.{digits}f}, has no interval ({check.note})"
+    kind = "interval" if judgement.sequence is None or check.name != "auc" else "confidence sequence"
+    units = "" if kind == "interval" else f", {check.n} originals"
+    figure = (
+        f"{name} {check.estimate:.{digits}f} ({check.confidence:.0%} {kind} {check.low:.{digits}f} to "
+        f"{check.high:.{digits}f}{units})"
+    )
+    words = {
+        Standing.EXCEEDED: "lies beyond the limit of",
+        Standing.WITHIN: "lies within the limit of",
+        Standing.UNDECIDED: "holds the limit of",
+    }
+    return f"{figure} {words[check.standing]} {check.limit:.{max(2, digits - 1)}f}"
+
+
+def _over(found: AttackResult) -> str:
+    """What an AUC below one half means."""
+    if found.auc.high is None or found.auc.high >= 0.5:
+        return ""
+    if found.shadow != "none":
+        return " What was learned on the shadow side holds the other way round here."
+    return " They stand out by moving less than unseen ones do."
+
+
+def _sentence(outcome: Outcome, found: AttackResult, judgement: Judgement) -> str:
+    """Without a limit."""
+    auc = found.auc
+    figure = f"AUC {auc.estimate:.2f} ({auc.confidence:.0%} interval {auc.low:.2f} to {auc.high:.2f})"
+    match outcome:
+        case Outcome.LEAKS:
+            return (
+                f"{judgement.subject} show: comparing both versions tells {judgement.attacked} from unseen records "
+                f"with {figure}.{_over(found)}"
+            )
+        case Outcome.INCONCLUSIVE:
             return (
                 f"Inconclusive: {figure} holds one half, and a planted leak of AUC {PLANTED_AUC:.2f} is not found in "
                 f"so few queries either; more originals or records would tell."
             )
-        case Outcome.INCONCLUSIVE:
-            return f"Inconclusive: {figure} holds the limit of {limit:.2f}; {_would_decide(more)}."
-        case _:
-            return f"No leak is shown: {figure} holds one half, which is not a proof that there is none."
-
-
-def _of_sequence(sequence: SequentialResult, limit: float, subject: str) -> tuple[Outcome, str]:
-    """The verdict of a confidence sequence: valid although it was looked at after every block."""
-    low, high = sequence.low[-1], sequence.high[-1]
-    figure = (
-        f"mean AUC {sequence.estimate[-1]:.2f} ({sequence.confidence:.0%} confidence sequence {low:.2f} to {high:.2f}, "
-        f"{sequence.originals[-1]} originals)"
-    )
-    outcome = outcome_of(low, high, limit)
-    match outcome:
-        case Outcome.LEAKS:
-            return outcome, f"{subject} show more than allowed: {figure} lies beyond the limit of {limit:.2f}."
-        case Outcome.WITHIN:
-            return outcome, f"{subject} do not show more than allowed: {figure} lies within the limit of {limit:.2f}."
-    return outcome, f"Inconclusive: {figure} holds the limit of {limit:.2f}; allow more originals, or another limit."
+    return f"No leak is shown: {figure} holds one half, which is not a proof that there is none."
 
 
 def _would_decide(more: int | None) -> str:

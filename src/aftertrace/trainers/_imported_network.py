@@ -4,7 +4,7 @@ import hashlib
 import importlib
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -70,6 +70,14 @@ class ImportedNetwork:
 
 def find_class(path: str) -> type:
     """The class `package.module:Class`. Raises `InputError` where there is none."""
+    found = find_maker(path)
+    if not isinstance(found, type):
+        raise InputError(f"model.name: must be a class, got {path}, which is a {type(found).__name__}")
+    return found
+
+
+def find_maker(path: str) -> Callable[..., Any]:
+    """The class or function `package.module:name`. Raises `InputError` where there is none."""
     module, _, name = path.partition(":")
     try:
         found = getattr(importlib.import_module(module), name)
@@ -78,8 +86,8 @@ def find_class(path: str) -> type:
             f"model.name: there is no class {name!r} in module {module!r} ({error}); a module of your own must be "
             f"installed, or its folder be in PYTHONPATH"
         ) from error
-    if not isinstance(found, type):
-        raise InputError(f"model.name: must be a class, got {path}, which is a {type(found).__name__}")
+    if not callable(found):
+        raise InputError(f"model.name: must be a class or a function, got {path}, which is a {type(found).__name__}")
     return found
 
 
@@ -89,8 +97,8 @@ def is_module(found: type) -> TypeGuard[type["nn.Module"]]:
     return torch is not None and issubclass(found, torch.nn.Module)
 
 
-def asked(found: type) -> dict[str, bool]:
-    """Names of the parameters that a class can be made with, and whether it needs them."""
+def asked(found: Callable[..., Any]) -> dict[str, bool]:
+    """Names of the parameters that a class or function takes, and whether it needs them."""
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     parameters = inspect.signature(found).parameters.values()
     return {each.name: each.default is each.empty for each in parameters if each.kind in named}

@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 from aftertrace._spelling import nearest
 from aftertrace.errors import ExperimentError, InputError
+from aftertrace.trainers._command import CommandTrainer
 from aftertrace.trainers._forest import ForestTrainer, TreeTrainer
 from aftertrace.trainers._image_networks import DenseNet121, ResNet50
-from aftertrace.trainers._imported_network import CLASSES, FEATURES, ImportedNetwork, asked, find_class, is_module
+from aftertrace.trainers._imported_network import CLASSES, FEATURES, ImportedNetwork, asked, find_maker, is_module
 from aftertrace.trainers._logistic import LogisticTrainer
 from aftertrace.trainers._network import CNN, MLP, EarlyStopping, Network, NetworkTrainer
 from aftertrace.trainers._private_logistic import PrivateLogisticTrainer
@@ -65,6 +66,10 @@ def _private_network(kind: type[MLP | CNN], parameters: Mapping[str, Any], coupl
     training = {name: value for name, value in parameters.items() if name in _names(PrivateNetworkTrainer)}
     network = kind(**{name: value for name, value in parameters.items() if name not in training})
     return PrivateNetworkTrainer(network=network, **training)
+
+
+def _command(parameters: Mapping[str, Any], coupled: bool) -> Trainer:
+    return CommandTrainer(**parameters)
 
 
 def _trained(network: Network, training: Mapping[str, Any]) -> NetworkTrainer:
@@ -152,6 +157,7 @@ _PRIVATE_CNN = _Named(
     {"scaled": False, "sample_rate": 0.001, "learning_rate": 0.05},
     "aftertrace.trainers.PrivateNetworkTrainer in Python",
 )
+_COMMAND = _Named(_command, _names(CommandTrainer), {}, {}, "package.module:function, which makes a classifier")
 _NAMED: Mapping[str, _Named] = {
     "logistic": _LOGISTIC,
     "tree": _TREE,
@@ -164,6 +170,7 @@ _NAMED: Mapping[str, _Named] = {
     "private-tree": _PRIVATE_TREE,
     "private-mlp": _PRIVATE_MLP,
     "private-cnn": _PRIVATE_CNN,
+    "command": _COMMAND,
 }
 NAMES = tuple(_NAMED)
 """Names of the models with presets."""
@@ -172,7 +179,8 @@ NAMES = tuple(_NAMED)
 @dataclass(frozen=True, kw_only=True)
 class Model:
     """A model by name: logistic, tree (10 leaves), forest (500 trees, 30 records per leaf), mlp, cnn, resnet50,
-    densenet121, or `package.module:Class` for any scikit-learn classifier and any `torch.nn.Module`.
+    densenet121, "command" (`CommandTrainer`), or `package.module:name` for any class of a scikit-learn classifier or of
+    a `torch.nn.Module`, and for any function that makes a classifier, such as a pipeline, of `params`.
 
     `preset`: "paper", the released code of arXiv 2005.02205 (logistic one against rest for more than two
     classes; an unscaled MLP at learning rate .01 with early stopping; images at .05), or "working" (multinomial
@@ -224,10 +232,20 @@ class Model:
                 ]
             )
         try:
-            found = find_class(self.name)
+            found = find_maker(self.name)
         except InputError as error:
             raise ExperimentError([str(error)]) from error
+        if not isinstance(found, type):
+            return self._made(found)
         return self._module(asked(found)) if is_module(found) else self._adapted(found)
+
+    def _made(self, function: Callable[..., Any]) -> SklearnTrainer:
+        """A classifier that a function makes."""
+        self._check(list(asked(function)), "")
+        try:
+            return SklearnTrainer(_is_classifier(function(**self.params), self.name))
+        except (TypeError, ValueError) as error:
+            raise ExperimentError([f"model.params: {self.name} cannot be made: {error}"]) from error
 
     def _module(self, asked: Mapping[str, bool]) -> NetworkTrainer:
         """A network whose class has parameters `asked`, and needs those that are true."""
@@ -273,6 +291,17 @@ class Model:
         ]
         if problems:
             raise ExperimentError(problems)
+
+
+def _is_classifier(made: Any, path: str) -> Any:
+    """What a function has made, if it is a classifier."""
+    from sklearn.base import BaseEstimator
+
+    if not (isinstance(made, BaseEstimator) and hasattr(made, "predict_proba")):
+        raise ExperimentError(
+            [f"model.name: {path} must make a classifier with fit and predict_proba, made {type(made).__name__}"]
+        )
+    return made
 
 
 def _classifier(found: type, path: str) -> Any:

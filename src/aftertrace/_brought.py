@@ -1,0 +1,251 @@
+"""From what a user brings (models and records, files, arrays) to the table that is judged."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from aftertrace._hashing import digest
+from aftertrace.errors import InputError
+from aftertrace.models import Outputs, Records, Subjects, ask, log_values, open_model, read_subjects
+from aftertrace.posteriors import (
+    Posteriors,
+    Role,
+    encoded_columns,
+    filled_features,
+    membership,
+    read_features,
+    read_versions,
+)
+from aftertrace.scenarios import Brought
+
+MOST_FEATURES = 200
+"""Columns of records beyond which the blind control sees the class alone: it would take long, and find little."""
+_TABLES = (".csv", ".csv.gz", ".parquet", ".npz")
+_ROLES = {role.name.lower(): role for role in (Role.DELETED, Role.UNSEEN, Role.RETAINED, Role.ADDED)}
+Progress = Callable[[str, int, int], None]
+Opened = list[dict[str, str]]
+"""Of each version: a name without its folder, and the fingerprint of what was opened."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Versions:
+    """The arguments of `audit` that say what is to be judged, under its names; `references` in the versions' order."""
+
+    references: tuple[Any, ...]
+    deleted: Any
+    unseen: Any
+    retained: Any
+    records: Path | str | None
+    label: ArrayLike | None
+    role: Path | str | Sequence[str] | None
+    person: Any
+    classes: tuple[str, ...] | None
+    outputs: str
+    trust_pickle: bool
+    features: Path | str | ArrayLike | None
+    label_column: str
+
+
+def brought_of(versions: Versions, *, key: bytes, progress: Progress) -> tuple[Brought, Opened]:
+    """What is to be judged, and what was opened for it. Raises `InputError` for what does not go together."""
+    kinds = {_kind(reference) for reference in versions.references}
+    if len(kinds) > 1:
+        raise InputError(
+            f"All versions must be of one kind: models, files of posteriors or arrays; got "
+            f"{' and '.join(sorted(kinds))}."
+        )
+    outputs = _outputs(versions.outputs)
+    match kinds.pop():
+        case "arrays":
+            return _of_arrays(versions, outputs), [
+                {"name": f"array {number}", "fingerprint": digest(np.asarray(values))}
+                for number, values in enumerate(versions.references)
+            ]
+        case "files of posteriors":
+            return _of_files(versions, outputs, key), [
+                {"name": Path(path).name, "fingerprint": hashlib.sha256(Path(path).read_bytes()).hexdigest()}
+                for path in versions.references
+            ]
+    return _of_models(versions, outputs, key, progress)
+
+
+def _kind(reference: Any) -> str:
+    if isinstance(reference, np.ndarray | list | tuple):
+        return "arrays"
+    if isinstance(reference, Path | str) and str(reference).endswith(_TABLES):
+        return "files of posteriors"
+    return "models"
+
+
+def _outputs(word: str) -> Outputs:
+    known = [each.value for each in Outputs]
+    if word not in known:
+        raise InputError(f"`outputs` must be one of {', '.join(known)}, got {word!r}.")
+    return Outputs(word)
+
+
+def _of_arrays(versions: Versions, outputs: Outputs) -> Brought:
+    role = versions.role
+    if role is None or isinstance(role, Path | str):
+        raise InputError("Arrays of posteriors need `label` [Q] and `role` [Q], a word per query.")
+    _without_records(versions)
+    raw = [np.asarray(values, dtype=np.float64) for values in versions.references]
+    if any(values.ndim != 2 or values.shape != raw[0].shape for values in raw):
+        shapes = " and ".join(str(values.shape) for values in raw)
+        raise InputError(f"All versions' posteriors must be [Q, K] for the same queries; got {shapes}.")
+    found = log_values(raw, outputs)
+    rows, n_classes = len(raw[0]), found.values.shape[2]
+    if versions.label is None and n_classes > 1:
+        raise InputError("Arrays of posteriors need `label` [Q] and `role` [Q], a word per query.")
+    label = np.zeros(rows, dtype=np.int64) if versions.label is None else np.asarray(versions.label)
+    numbers = np.arange(rows)
+    table = Posteriors(
+        log_values=found.values,
+        member=membership(_role_numbers(role), len(raw)),
+        label=label.astype(np.int64) if np.issubdtype(label.dtype, np.integer) else label,
+        classes=versions.classes or tuple(str(k) for k in range(n_classes)),
+        record=numbers,
+        pair=np.zeros(rows, dtype=np.int64),
+        original=np.zeros(rows, dtype=np.int64),
+        use=np.zeros(rows, dtype=np.int8),
+        kind=found.kind,
+    )
+    person = None if versions.person is None else np.unique(np.asarray(versions.person), return_inverse=True)[1]
+    features = versions.features
+    if isinstance(features, Path | str):
+        raise InputError("Arrays of posteriors do not name records: `features` must be an array [Q, F], got a file.")
+    return Brought(
+        table=table,
+        person=person,
+        features=None if features is None else filled_features(features, rows=rows),
+        notes=_noted(found.note),
+    )
+
+
+def _role_numbers(role: Sequence[str]) -> NDArray[np.int8]:
+    words, code = np.unique(np.asarray(role, dtype=str), return_inverse=True)
+    strange = sorted(set(words.tolist()) - _ROLES.keys())
+    if strange:
+        raise InputError(f"A role must be one of {', '.join(_ROLES)}; got {strange[0]!r}.")
+    return np.array([_ROLES[word] for word in words.tolist()], dtype=np.int8)[code]
+
+
+def _of_files(versions: Versions, outputs: Outputs, key: bytes) -> Brought:
+    role = versions.role
+    if versions.label is not None or versions.person is not None or not (role is None or isinstance(role, Path | str)):
+        raise InputError("Files of posteriors bring labels and persons themselves; `role` may be a further file.")
+    _without_records(versions)
+    read = read_versions(versions.references, role=role, key=key)
+    found = log_values(list(np.moveaxis(read.values, 1, 0)), outputs)
+    table = Posteriors(
+        log_values=found.values,
+        member=read.member,
+        label=read.label,
+        classes=_names(read.classes, found.values.shape[2], versions.classes),
+        record=read.record,
+        pair=read.pair,
+        original=read.original,
+        use=np.zeros(len(read.label), dtype=np.int8),
+        kind=found.kind,
+    )
+    features = _features(versions.features, table, key)
+    return Brought(table=table, person=read.person, features=features, notes=_noted(found.note))
+
+
+def _names(own: tuple[str, ...], n: int, given: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Names of classes; a single column of probabilities is of the second of two."""
+    return own if len(own) == n else given or tuple(str(k) for k in range(n))
+
+
+def _without_records(versions: Versions) -> None:
+    for name in ("deleted", "unseen", "retained", "records"):
+        if getattr(versions, name) is not None:
+            raise InputError(
+                f"`{name}` is for models, which are asked about records; posteriors have been asked: say the `role` "
+                "of each."
+            )
+
+
+def _of_models(versions: Versions, outputs: Outputs, key: bytes, progress: Progress) -> tuple[Brought, Opened]:
+    for name in ("role", "label"):
+        if getattr(versions, name) is not None:
+            raise InputError(f"`{name}` is for posteriors; models need records: `deleted` and `unseen`.")
+    subjects = _subjects(versions, key)
+    models = [
+        open_model(reference, trust_pickle=versions.trust_pickle, classes=versions.classes)
+        for reference in versions.references
+    ]
+    answered = ask(models, subjects, outputs=outputs, classes=versions.classes, progress=progress)
+    features, notes = _features(versions.features, answered.posteriors, key), list[str]()
+    if features is None:
+        features, left_out = _own_features(subjects.records)
+        notes = [f"The control blind does not see {', '.join(left_out)}."] if left_out else []
+    opened = [
+        {"name": _shown(reference), "fingerprint": model.fingerprint}
+        for reference, model in zip(versions.references, models, strict=True)
+    ]
+    brought = Brought(table=answered.posteriors, person=subjects.person, features=features)
+    return replace(brought, notes=(*subjects.notes, *answered.notes, *notes)), opened
+
+
+def _subjects(versions: Versions, key: bytes) -> Subjects:
+    given = {name: getattr(versions, name) for name in ("deleted", "unseen", "retained")}
+    given = {name: value for name, value in given.items() if value is not None}
+    if versions.records is not None:
+        if given:
+            raise InputError(f"Give one file of `records` with a column role, or {', '.join(given)}; got both.")
+        return read_subjects({"records": Path(versions.records)}, label=versions.label_column, key=key)
+    if "deleted" not in given or "unseen" not in given:
+        raise InputError(
+            "Models are asked about records: give `deleted` and `unseen` ones (pairs of records and classes, or "
+            "files), or one file of `records` with a column role."
+        )
+    if all(isinstance(value, Path | str) for value in given.values()):
+        if versions.person is not None:
+            raise InputError("Files of records bring persons themselves, in a column `person`.")
+        return read_subjects({name: Path(path) for name, path in given.items()}, label=versions.label_column, key=key)
+    for name, value in given.items():
+        if not (isinstance(value, tuple | list) and len(value) == 2):
+            raise InputError(f"`{name}` must be a pair (x, y) of records and their classes, or all must be files.")
+    return Subjects.of(**{name: tuple(value) for name, value in given.items()}, persons=versions.person, key=key)
+
+
+def _features(given: Path | str | ArrayLike | None, table: Posteriors, key: bytes) -> NDArray[np.float64] | None:
+    if given is None:
+        return None
+    if isinstance(given, Path | str):
+        return read_features(given, table.record, key=key)
+    return filled_features(given, rows=len(table))
+
+
+def _own_features(records: Records) -> tuple[NDArray[np.float64] | None, tuple[str, ...]]:
+    """What the records themselves say to the blind control, and the columns that it does not take."""
+    columns: Mapping[str, NDArray[Any]]
+    if records.columns is not None:
+        columns = records.columns
+    elif records.array is not None and records.array.ndim == 2 and records.array.shape[1] <= MOST_FEATURES:
+        columns = {str(k): column for k, column in enumerate(records.array.T)}
+    else:
+        return None, ()
+    encoded, left_out = encoded_columns(columns)
+    return (encoded if 0 < encoded.shape[1] <= MOST_FEATURES else None), left_out
+
+
+def _shown(reference: Any) -> str:
+    """A model's name for a manifest: nothing of the folders of this machine."""
+    if isinstance(reference, Path | str):
+        if "://" in str(reference):  # without credentials or a query, which may hold one
+            address = urlsplit(str(reference))
+            return f"{address.hostname}{address.path}"
+        return Path(reference).name
+    return type(reference).__name__
+
+
+def _noted(note: str) -> tuple[str, ...]:
+    return (note,) if note else ()

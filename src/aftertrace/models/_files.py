@@ -1,0 +1,74 @@
+"""Files of models: their digest, what they hold by their first bytes, and what is said when they are read."""
+
+import hashlib
+import warnings
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from aftertrace._spelling import nearest
+from aftertrace.errors import InputError
+from aftertrace.models._archives import archive_names
+
+_PICKLE = tuple(bytes([0x80, version]) for version in range(2, 6))
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def first_line(error: BaseException | Warning | str) -> str:
+    """The first line of an error's text, without its full stop; its name where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(". ")
+
+
+def check_there(path: Path) -> None:
+    """Raises `InputError` unless there is such a file, with something in it."""
+    if not path.is_file():
+        beside = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise InputError(f"{path}: there is no such file{nearest(path.name, beside)}.")
+    if not path.stat().st_size:
+        raise InputError(f"{path}: is empty. Save the model again.")
+
+
+def check_no_pickle(path: Path) -> None:
+    """Raises `InputError` for a pickle under another name, an archive with one, or no model at all; runs nothing."""
+    with path.open("rb") as file:
+        start = file.read(512)
+    if start.startswith(_PICKLE) or _is_torch_pickle(path):
+        raise InputError(
+            f"{path}: holds a pickle under another name, which would run code of whoever made it; it was not read. If "
+            f"you trust it, call it .pkl and say --trust-pickle; weights of torch belong to their code: "
+            f"package.module:factory@{path.name}."
+        )
+    if start.lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        raise InputError(f"{path}: holds a web page, no model; was the download refused? Look at it in a browser.")
+    if start.startswith(b"version https://git-lfs"):
+        raise InputError(f"{path}: is only a pointer of Git LFS. Fetch the file: git lfs pull.")
+
+
+def _is_torch_pickle(path: Path) -> bool:
+    """Whether a zip archive is one of `torch.save`: a pickle in it, and not the code of a TorchScript model."""
+    if not zipfile.is_zipfile(path):
+        return False
+    names = archive_names(path)
+    return any(name.endswith("data.pkl") for name in names) and not any("/code/" in name for name in names)
+
+
+def notes_of(caught: Sequence[warnings.WarningMessage]) -> tuple[str, ...]:
+    """A sentence for each different warning that came while a model was read."""
+    from sklearn.exceptions import InconsistentVersionWarning
+
+    notes: dict[str, None] = {}
+    for each in caught:
+        message = each.message
+        if isinstance(message, InconsistentVersionWarning):
+            notes[
+                f"it was saved with scikit-learn {message.original_sklearn_version} and read with "
+                f"{message.current_sklearn_version}: its answers may differ from those it gives where it is in use."
+            ] = None
+        else:
+            notes[f"when it was read: {first_line(str(message))}."] = None
+    return tuple(notes)

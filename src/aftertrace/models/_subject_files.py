@@ -1,0 +1,187 @@
+"""Records of an audit from files."""
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aftertrace._spelling import nearest
+from aftertrace.errors import DataError, InputError
+from aftertrace.models._archives import archive_names
+from aftertrace.models._classes import class_names
+from aftertrace.models._columns import is_missing
+from aftertrace.models._parts import Part
+from aftertrace.models._records import Records
+from aftertrace.models._subjects import Subjects
+from aftertrace.posteriors import Role
+from aftertrace.posteriors._files import some
+
+ROLES = ("deleted", "unseen", "retained", "added")
+KEYS = ("record", "person", "role", "left")
+"""Columns with a meaning, besides the label; all others are features."""
+_MISSING = ("", "#N/A", "#NA", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null")
+"""Texts that stand for nothing in a column of features, as `pandas.read_csv` has it: models were trained on that."""
+
+
+def read_subjects(files: Mapping[str, Path], *, label: str | None = "label", key: bytes = b"") -> Subjects:
+    """Subjects from one file per role ("deleted", "unseen", ...), or from a file "records" with a column `role`.
+
+    CSV (.csv, .csv.gz) and Parquet files have a column of classes named by `label` (None: the records have none),
+    perhaps `record`, `person`, `role` and `left` (the number of the first version without a deleted record; 1 is the
+    one after the original), and features: all others. NPZ files have an array `x` [n, ...] in their place. In CSV
+    files labels are texts as they stand; an empty field of a feature is missing. `key` makes the pseudonyms.
+
+    Raises `DataError` naming the file, what is wrong and how to go on.
+    """
+    parts = [_part(word, Path(path), label) for word, path in files.items()]
+    if not parts:
+        raise DataError("There must be files of records: one of deleted and one of unseen ones, or one with roles.")
+    return Subjects.joined(parts, key=key)
+
+
+def _part(word: str, path: Path, label: str | None) -> Part:
+    columns = _arrays(path) if path.suffix == ".npz" else _table(path, label)
+    if label is not None and label not in columns:
+        raise DataError(
+            f"{path}: there must be a column {label!r} with the class of each record; found {some(list(columns))}"
+            f"{nearest(label, columns)}. Another name can be said (--label-column)."
+        )
+    known = [name for name in (label, "record", "person", "role") if name in columns]
+    words = {name: _words(path, name, columns.pop(name)) for name in known}
+    left = columns.pop("left", None)
+    records = _records(path, columns)
+    return Part(
+        source=str(path),
+        records=records,
+        label=None if label is None else np.array(words[label], dtype=object),
+        role=_roles(path, word, words.get("role"), len(records)),
+        record=words.get("record"),
+        person=words.get("person"),
+        left=None if left is None else _versions(path, left),
+    )
+
+
+def _table(path: Path, label: str | None) -> dict[str, NDArray[Any]]:
+    """The columns of a CSV or Parquet file."""
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such file{nearest(path.name, _beside(path))}.")
+    is_csv = path.name.endswith((".csv", ".csv.gz"))
+    if not is_csv and path.suffix != ".parquet":
+        raise DataError(f"{path}: a file of records must end in .csv, .csv.gz, .parquet or .npz.")
+    try:
+        table = _read_csv(path, label) if is_csv else pyarrow.parquet.read_table(path)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not a readable {path.suffix} file ({str(error).splitlines()[0]}).") from error
+    if len(set(table.column_names)) < len(table.column_names):
+        raise DataError(f"{path}: names of columns must differ; got {some(table.column_names)}.")
+    return {name: _column(table.column(name), name, is_csv, label) for name in table.column_names}
+
+
+def _read_csv(path: Path, label: str | None) -> Any:
+    """A table; what has a meaning are texts, and so are dates, which pandas leaves as they stand too."""
+    import pyarrow as pa
+    import pyarrow.csv
+
+    texts = {name: pa.string() for name in (*KEYS[:3], label) if name is not None}
+    table = pyarrow.csv.read_csv(path, convert_options=pyarrow.csv.ConvertOptions(column_types=texts))
+    dates = [field.name for field in table.schema if pa.types.is_temporal(field.type)]
+    if not dates:
+        return table
+    texts |= dict.fromkeys(dates, pa.string())
+    return pyarrow.csv.read_csv(path, convert_options=pyarrow.csv.ConvertOptions(column_types=texts))
+
+
+def _column(column: Any, name: str, is_csv: bool, label: str | None) -> NDArray[Any]:
+    import pyarrow as pa
+
+    if pa.types.is_null(column.type):
+        return np.full(len(column), np.nan)
+    values: NDArray[Any] = column.to_numpy()
+    if is_csv and name not in (*KEYS, label) and values.dtype == object:
+        return np.array([np.nan if value in _MISSING else value for value in values.tolist()], dtype=object)
+    return values
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of an NPZ file, `x` with the records."""
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such file{nearest(path.name, _beside(path))}.")
+    archive_names(path)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path}: not a readable .npz file without pickled objects ({error}).") from error
+    x = arrays.get("x")
+    if x is None or x.ndim < 2 or x.dtype.kind not in "biuf":
+        found = f"found {some(list(arrays))}" if x is None else f"got {x.dtype} {list(x.shape)}"
+        raise DataError(f"{path}: there must be an array `x` of numbers [n, ...], a record in each row; {found}.")
+    return arrays
+
+
+def _records(path: Path, columns: dict[str, NDArray[Any]]) -> Records:
+    if path.suffix == ".npz":
+        return Records(array=columns["x"])
+    if not columns:
+        raise DataError(
+            f"{path}: besides {', '.join(KEYS)} and the label there must be columns of features; none is left."
+        )
+    try:
+        return Records(columns=columns)
+    except InputError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def _words(path: Path, name: str, column: NDArray[Any]) -> tuple[str, ...]:
+    """A column with a meaning as texts, each of which must be there."""
+    if column.ndim != 1:
+        raise DataError(f"{path}: {name!r} must hold one value for each record; got shape {list(column.shape)}.")
+    words = class_names(column)
+    empty = [row for row, value in enumerate(column.tolist()) if is_missing(value) or not words[row].strip()]
+    if empty:
+        raise DataError(
+            f"{path}: column {name!r} must be filled in every row; row {empty[0]} is empty ({len(empty)} in all)."
+        )
+    return words
+
+
+def _roles(path: Path, word: str, said: tuple[str, ...] | None, size: int) -> NDArray[np.int8]:
+    if said is None:
+        if word == "records":
+            raise DataError(f"{path}: there must be a column 'role' that says which records are {', '.join(ROLES)}.")
+        said = (word,) * size
+    strange = sorted(set(said) - set(ROLES))
+    if strange:
+        raise DataError(
+            f"{path}: a role must be one of {', '.join(ROLES)}; got {some(strange)}{nearest(strange[0], ROLES)}."
+        )
+    others = sorted(set(said) - {word})
+    if word != "records" and others:
+        raise DataError(f"{path}: was given as the file of {word} records, and its column 'role' says {some(others)}.")
+    return np.array([Role[role.upper()] for role in said], dtype=np.int8)
+
+
+def _versions(path: Path, column: NDArray[Any]) -> NDArray[np.int64]:
+    try:
+        numbers = np.array([np.nan if is_missing(value) else float(value) for value in column.tolist()])
+    except (TypeError, ValueError):
+        numbers = np.zeros(1)
+    there = numbers[~np.isnan(numbers)]
+    if (there < 1).any() or (there % 1 != 0).any():
+        raise DataError(
+            f"{path}: column 'left' must say the first version without the record, a whole number from 1 on (1 is the "
+            f"one after the original), or be empty. If it is a feature, give it another name."
+        )
+    return np.where(np.isnan(numbers), -1, numbers).astype(np.int64)
+
+
+def _beside(path: Path) -> list[str]:
+    folder = path.parent
+    return [each.name for each in folder.iterdir()] if folder.is_dir() else []

@@ -1,0 +1,157 @@
+"""Whom an audit asks about."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aftertrace.errors import DataError
+from aftertrace.models._classes import class_names
+from aftertrace.models._parts import Part, is_said, joined_left, joined_records
+from aftertrace.models._records import Records, records_of
+from aftertrace.posteriors import Role, pseudonyms
+
+FEWEST_DELETED = 20
+"""Deleted records below which a note says that little can be concluded."""
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Subjects:
+    """Q records with what is known of them; `read_subjects` and `Subjects.of` make and check them.
+
+    `label` [Q]: the name of each record's class, a text (empty texts where records have no classes); `role` [Q]: a
+    `Role`; `record` [Q]: a pseudonym for each record (`pseudonyms`); `person` [Q]: one for the person it is about, or
+    None; `left` [Q]: the first version without the record, -1 for "the last one"; `notes`: what a reader must know.
+    """
+
+    records: Records
+    label: NDArray[np.object_]
+    role: NDArray[np.int8]
+    record: Ints
+    person: Ints | None = None
+    left: Ints | None = None
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.role)
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        deleted: tuple[Any, Any],
+        unseen: tuple[Any, Any],
+        retained: tuple[Any, Any] | None = None,
+        persons: Mapping[str, Sequence[Any]] | None = None,
+        key: bytes = b"",
+    ) -> Self:
+        """From pairs (x, y): records and their classes.
+
+        `x`: an array [n, ...], or a table with named columns (pandas, polars, pyarrow); `y` [n]: classes, as the
+        models name them. `persons`: for "deleted", "unseen" and "retained" whom each record is about. Records are
+        called by their place, "deleted 0" for the first, and become `pseudonyms` of that by `key`.
+
+        Raises `DataError` or `InputError` where records, classes and persons do not fit each other.
+        """
+        given = {"deleted": deleted, "unseen": unseen, **({} if retained is None else {"retained": retained})}
+        if persons is not None and persons.keys() != given.keys():
+            raise DataError(
+                f"`persons` must say persons for each of {', '.join(given)}; got {', '.join(persons) or 'none'}."
+            )
+        parts = [_part(word, x, y, None if persons is None else persons[word]) for word, (x, y) in given.items()]
+        return cls.joined(parts, key=key)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Part], *, key: bytes) -> Self:
+        """From parts that have not been checked against each other."""
+        records = joined_records(parts)
+        role = np.concatenate([part.role for part in parts])
+        label = np.concatenate([part.labels() for part in parts])
+        is_said(parts, "record")
+        names = [name for part in parts for name in part.names()]
+        persons = [name for part in parts for name in part.person or ()] if is_said(parts, "person") else None
+        if not (role == Role.DELETED).any() or not (role == Role.UNSEEN).any():
+            raise DataError("There must be deleted records and unseen ones; give both.")
+        _check_once(names, role)
+        if persons is not None:
+            _check_persons(persons, role)
+        return cls(
+            records=records,
+            label=label,
+            role=role,
+            record=pseudonyms(names, key),
+            person=None if persons is None else pseudonyms(persons, key),
+            left=joined_left(parts),
+            notes=_notes(records, label, role),
+        )
+
+
+def _part(word: str, x: Any, y: Any, persons: Sequence[Any] | None) -> Part:
+    records, label = records_of(x), np.asarray(y)
+    if label.ndim != 1:
+        raise DataError(f"`{word}` must be records and a class for each [n]; got classes of shape {label.shape}.")
+    return Part(
+        source=f"`{word}`",
+        records=records,
+        label=np.array(class_names(label), dtype=object),
+        role=np.full(len(records), Role[word.upper()], dtype=np.int8),
+        person=None if persons is None else class_names(np.asarray(persons)),
+    )
+
+
+def _check_once(names: Sequence[str], role: NDArray[np.int8]) -> None:
+    for name, first, other in _torn(names, role):
+        raise DataError(f"Every record must have one role; record {name!r} is {first} and {other}. Remove one of both.")
+    twice, times = Counter(names).most_common(1)[0]
+    if times > 1:
+        raise DataError(f"Every record must stand once; record {twice!r} stands {times} times.")
+
+
+def _check_persons(persons: Sequence[str], role: NDArray[np.int8]) -> None:
+    for name, first, other in _torn(persons, role):
+        raise DataError(
+            f"All records of a person must have one role; person {name!r} has {first} and {other} ones. Leave this "
+            f"person out, or correct the roles."
+        )
+
+
+def _torn(names: Sequence[str], role: NDArray[np.int8]) -> Iterator[tuple[str, str, str]]:
+    """Each name that stands for two roles, and these."""
+    known: dict[str, np.int8] = {}
+    for name, own in zip(names, role, strict=True):
+        other = known.setdefault(name, own)
+        if other != own:
+            yield name, Role(int(other)).name.lower(), Role(int(own)).name.lower()
+
+
+def _notes(records: Records, label: NDArray[np.object_], role: NDArray[np.int8]) -> tuple[str, ...]:
+    notes, deleted = [], role == Role.DELETED
+    count, classes = int(deleted.sum()), sorted(set(label[deleted]))
+    if count < FEWEST_DELETED:
+        notes.append(
+            f"Only {count} deleted record{'s' if count > 1 else ''}: below {FEWEST_DELETED}, intervals are so wide "
+            f"that hardly any limit can be decided."
+        )
+    if len(classes) == 1 and len(set(label)) > 1:
+        notes.append(
+            f"All deleted records are of class {classes[0]!r}: an attacker who knows this needs no model to leave out "
+            f"the others. Compare with unseen records of that class (--match)."
+        )
+    same = _alike(records, role)
+    if same:
+        notes.append(
+            f"{same} deleted record{'s have' if same > 1 else ' has'} the same content as an unseen one: no attack can "
+            f"tell these apart."
+        )
+    return tuple(notes)
+
+
+def _alike(records: Records, role: NDArray[np.int8]) -> int:
+    """Deleted records whose content an unseen one has too."""
+    content = records.contents()
+    unseen = set(content[role == Role.UNSEEN].tolist())
+    return sum(each in unseen for each in content[role == Role.DELETED].tolist())

@@ -1,0 +1,149 @@
+"""What a verdict means for the persons concerned, and what to do, in words that need no statistics."""
+
+from collections.abc import Iterator
+
+from aftertrace.results import ControlResult, Outcome, Result
+
+_HEADLINES = {
+    Outcome.LEAKS: "An outsider can tell which {unit}s {fate}.",
+    Outcome.WITHIN: "What an outsider can tell stays within your limits.",
+    Outcome.TOO_COSTLY: "Nothing shows beyond your limits, but the update costs too much accuracy.",
+    Outcome.NOT_SHOWN: "No leak was found, which is no proof that there is none.",
+    Outcome.INCONCLUSIVE: "The figures do not decide.",
+    Outcome.INVALID: "This audit cannot be used.",
+}
+_FATES = {"deleted": "were deleted", "retained": "stayed in the model"}
+_LOW_RATES = (0.01, 0.1)
+
+
+def headline(result: Result) -> str:
+    """The verdict in a few plain words."""
+    return _HEADLINES[result.verdict.outcome].format(unit=result.unit, fate=_FATES[_who(result)])
+
+
+def meaning(result: Result) -> Iterator[str]:
+    """What an attacker can do, counted in records."""
+    if result.verdict.outcome is Outcome.INVALID:
+        yield (
+            "Nothing can be said for the persons concerned: a control failed, so what an attack finds may have "
+            "another cause than the deletion."
+        )
+        return
+    yield _comparison(result)
+    yield from _accusations(result)
+    yield from _one_by_one(result)
+
+
+def _comparison(result: Result) -> str:
+    who, unit, found = _who(result), result.unit, result.attack(result.verdict.attack)
+    right = 100 * found.auc.estimate
+    classical = "" if found.against is None else f" (from the original model alone, {_right(result):.0f})"
+    if right >= 50:
+        return (
+            f"Shown a {who} and an unseen {unit}, the attacker names the {who} one in {right:.0f} of 100 cases"
+            f"{classical}; guessing would in 50."
+        )
+    return (
+        f"Shown a {who} and an unseen {unit}, the attacker finds the unseen one more suspicious in "
+        f"{100 - right:.0f} of 100 cases; guessing would in 50."
+    )
+
+
+def _right(result: Result) -> float:
+    against = result.attack(result.verdict.attack).against
+    return 100 * result.attack(against.opponent).auc.estimate if against is not None else 50.0
+
+
+def _accusations(result: Result) -> Iterator[str]:
+    """At the lowest rate of false accusations that could be measured."""
+    who, rates = _who(result), result.attack(result.verdict.attack).rates
+    for rate in sorted(rates, key=lambda each: each.fpr):
+        if rate.tpr is not None and rate.fpr in _LOW_RATES:
+            yield (
+                f"An attacker who may accuse {100 * rate.fpr:.0f} of 100 unseen {result.unit}s wrongly finds "
+                f"{100 * rate.tpr.estimate:.0f} of 100 {who} ones."
+            )
+            return
+
+
+def _one_by_one(result: Result) -> Iterator[str]:
+    found, who = result.discoveries, _who(result)
+    if found is None:
+        return
+    if found.after:
+        yield (
+            f"{found.after} of {found.deleted} {who} {result.unit}s can be told one by one; {found.worse} of them because of "
+            f"the update."
+        )
+    elif found.unseen < found.needed:
+        yield f"Whether a single {result.unit} can be told for certain is open: too few unseen ones stand beside it."
+    else:
+        yield f"No single {result.unit} can be told for certain."
+
+
+def advice(result: Result) -> Iterator[str]:
+    """What to do next, most important first."""
+    match result.verdict.outcome:
+        case Outcome.LEAKS:
+            yield from _against_a_leak(result)
+        case Outcome.WITHIN:
+            yield "As far as your limits go, the updated model may be published."
+            yield "Weigh what was not tested, below."
+            yield "Audit every further version: what several of them show adds up."
+        case Outcome.TOO_COSTLY:
+            yield "Do not publish it yet: the leak is acceptable, the loss of accuracy is not."
+            yield "Delete in larger batches or train longer, and audit the outcome; or accept the cost, and say so."
+        case Outcome.NOT_SHOWN:
+            yield "Set limits before you decide: without one, no audit can say that a model is good enough."
+            yield from _still_possible(result)
+            yield "Weigh what was not tested, below."
+        case Outcome.INCONCLUSIVE:
+            yield "Until this is decided, treat the model as if deletions showed."
+            yield _larger(result)
+        case Outcome.INVALID:
+            yield "Decide nothing by the figures of this report."
+            yield from map(_repair, (control for control in result.controls if control.passed is False))
+
+
+def _against_a_leak(result: Result) -> Iterator[str]:
+    yield "Do not publish the updated model as it is."
+    yield (
+        "Look for a remedy: the same audit with --what-if tries what to release and how to delete, and weighs each "
+        "against accuracy."
+    )
+    yield (
+        "If both versions are public already, decide who must be told: the key beside the run turns the pseudonyms "
+        "below back into records."
+    )
+
+
+def _still_possible(result: Result) -> Iterator[str]:
+    auc = result.attack(result.verdict.attack).auc
+    if auc.low is not None and auc.high is not None:
+        furthest = max(auc.high, 1 - auc.low)
+        yield (
+            f"Ask whether a leak as large as these figures still allow would do: {100 * furthest:.0f} of 100 "
+            f"comparisons right."
+        )
+
+
+def _larger(result: Result) -> str:
+    more = result.verdict.more_originals
+    if more is not None:
+        return f"Repeat the audit with about {more} more originals."
+    if result.widening is not None:
+        return "Repeat the audit with more records, or simulate more pairs of versions: the recipe is below."
+    return "Repeat the audit with more originals or records."
+
+
+def _repair(control: ControlResult) -> str:
+    if control.name == "blind":
+        return (
+            "Compare records that were drawn alike: bring other unseen ones, or leave out those without a counterpart "
+            "(--match)."
+        )
+    return f"Find out why the control {control.name} failed: see Controls."
+
+
+def _who(result: Result) -> str:
+    return result.attacked.name.lower()

@@ -1,0 +1,172 @@
+"""What lets somebody else check an audit: every figure with its method, where all came from, and the words."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aftertrace._hashing import digest
+from aftertrace.report._records import DASH, flat_settings
+from aftertrace.results import Result
+from aftertrace.statistics import Interval, RateAtFpr
+
+GLOSSARY = (
+    ("Original, unlearned", "the model before the deletion, and its update after it"),
+    ("Deleted", "a record that trained the original and not the unlearned model"),
+    ("Unseen, retained", "a record that trained neither of them; both of them"),
+    ("Pair", "one original with one unlearned version of it"),
+    ("Shadow side", "models that the attacker trains on own data to learn the attack"),
+    ("Classical attack", "membership inference: it looks at the original model alone"),
+    ("AUC", "how often a deleted record is ranked above an unseen one; 0.5 is guessing, 1 is always"),
+    ("TPR at an FPR", "share of deleted records found, when that share of unseen ones is accused wrongly"),
+    ("Logit drop", "how much confidence in the true class the update took away, as a difference of log odds"),
+    ("DegCount", "share of records about which the attack is surer than the classical one, and right"),
+    ("DegRate", "how much surer, on average, as a difference of probabilities"),
+    ("Interval", "where a figure would lie in so many of 100 repetitions of the audit; its method says what is drawn"),
+    ("Undecided", "the limit lies inside the interval: the audit is too small to tell on which side the truth is"),
+)
+
+
+@dataclass(frozen=True)
+class Appendix:
+    """`figures`: rows of figure, estimate, interval, n and the number of a method in `methods`, from 1."""
+
+    figures: tuple[tuple[str, ...], ...]
+    methods: tuple[str, ...]
+    remarks: tuple[tuple[str, str], ...]
+    degradation: tuple[tuple[str, ...], ...]
+    threat_model: tuple[str, ...]
+    notes: tuple[str, ...]
+    release: tuple[str, ...]
+    provenance: tuple[tuple[str, str], ...]
+    settings: tuple[tuple[str, str], ...]
+    glossary: tuple[tuple[str, str], ...] = GLOSSARY
+
+
+def appendix(result: Result, manifest: Mapping[str, Any], *, release: Iterable[str]) -> Appendix:
+    """All that the first two parts leave out."""
+    methods: dict[str, int] = {}
+    figures = tuple(
+        (name, *_cells(interval), f"{interval.n}", f"{methods.setdefault(method, len(methods) + 1)}")
+        for name, interval, method in _intervals(result)
+    )
+    return Appendix(
+        figures=figures,
+        methods=tuple(methods),
+        remarks=tuple(_remarks(result)),
+        degradation=tuple(_degradation(result)),
+        threat_model=result.threat_model,
+        notes=(*result.notes, *result.data.notes),
+        release=tuple(release),
+        provenance=tuple(_provenance(result, manifest)),
+        settings=tuple(flat_settings(result.settings)),
+    )
+
+
+def _intervals(result: Result) -> Iterator[tuple[str, Interval, str]]:
+    """Every figure that has a method: its name, itself, and the method in words."""
+    for attack in result.attacks:
+        yield f"AUC, {attack.name}", attack.auc, _sentence(attack.auc.method, attack.auc.note)
+        for rate in attack.rates:
+            yield from _rate(rate, attack.name)
+    for each in result.slices:
+        yield f"AUC, {each.by}: {each.group}", each.auc, _sentence(each.auc.method, each.auc.note)
+    for control in result.controls:
+        yield f"Control {control.name}", control.auc, _sentence(control.auc.method, control.auc.note)
+    if result.update is not None:
+        lost = result.update.lost
+        yield "Accuracy lost by the update", lost, _sentence(lost.method, lost.note)
+    if result.utility is not None:
+        for name, cost in (
+            ("Accuracy lost by the defense", result.utility.accuracy_lost),
+            ("Brier score added by the defense", result.utility.brier_added),
+        ):
+            yield name, cost, _sentence(cost.method, cost.note)
+
+
+def _rate(rate: RateAtFpr, attack: str) -> Iterator[tuple[str, Interval, str]]:
+    if rate.tpr is not None:
+        method = (
+            f"{rate.tpr.method}, over {rate.n_positive} attacked and {rate.n_negative} unseen queries; threshold from "
+            f"{rate.n_calibration} held-out unseen ones."
+        )
+        yield f"TPR at {rate.fpr:.0%} FPR, {attack}", rate.tpr, method
+
+
+def _cells(interval: Interval) -> tuple[str, str]:
+    if interval.low is None or interval.high is None:
+        return f"{interval.estimate:z.4f}", DASH
+    return f"{interval.estimate:z.4f}", f"{interval.low:z.4f} to {interval.high:z.4f} ({interval.confidence:.1%})"
+
+
+def _remarks(result: Result) -> Iterator[tuple[str, str]]:
+    """How attacks and groups were compared, and what could not be computed; and of which."""
+    seen: dict[str, list[str]] = {}
+    for attack in result.attacks:
+        if attack.against is not None:
+            line = _sentence(f"Against the classical attack: {attack.against.method}", attack.against.note)
+            seen.setdefault(line, []).append(attack.name)
+        for note in attack.notes:
+            seen.setdefault(f"{note[0].upper()}{note[1:]}.", []).append(attack.name)
+    for each in result.slices:
+        seen.setdefault(f"p of a group: {each.method}.", []).append(f"{each.by}: {each.group}")
+    for line, names in seen.items():
+        yield line, f"{len(names)} of them" if len(names) > 3 else ", ".join(names)
+
+
+def _degradation(result: Result) -> Iterator[tuple[str, ...]]:
+    for attack in result.attacks:
+        if (found := attack.degradation) is not None:
+            counts = (f"{each}" for each in (found.wins, found.ties, found.losses))
+            yield attack.name, f"{found.deg_count:.0%}", *counts, f"{found.deg_rate:+z.3f}"
+
+
+def _sentence(text: str, note: str) -> str:
+    return f"{text}; {note}." if note else f"{text}."
+
+
+def _training(result: Result) -> Iterator[tuple[str, str]]:
+    if result.training is None:
+        return
+    if result.training.shards_without_a_class:
+        yield (
+            "Shards without a class",
+            f"{result.training.shards_without_a_class}: their records lack a class of their original's, which they "
+            f"give 0",
+        )
+    if result.training.fallbacks:
+        yield "Solved alone", f"{result.training.fallbacks} models, as the shared solver did not converge for them"
+    for name, value in result.training.worst.items():
+        yield f"Largest {name.replace('_', ' ')}", f"{value:.1e}"
+    if result.training.certificate is not None:
+        yield "Certificate", result.training.certificate.sentence
+
+
+def _provenance(result: Result, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    data, counts = result.data, result.counts
+    features = "" if data.features is None else f", {data.features} features"
+    yield "Data", f"{data.name}: {data.records} records{features}, {len(data.classes)} classes"
+    yield "Fingerprint of the data (SHA-256)", data.fingerprint
+    for number, model in enumerate(manifest.get("models", ())):
+        yield f"Fingerprint of version {number}, {model['name']}", str(model["fingerprint"])
+    if counts.models:
+        yield "Models trained", f"{counts.models}, {counts.unconverged} of them stopped before they converged"
+        yield from _training(result)
+    if manifest.get("units"):
+        yield "Fingerprint of the models' answers", f"{digest(manifest['units'])}, of {len(manifest['units'])} units"
+    yield (
+        "Queries",
+        f"{counts.deleted} deleted, {counts.unseen} unseen, {counts.held_out} held out, {counts.retained} retained",
+    )
+    yield from _circumstances(manifest)
+
+
+def _circumstances(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if "finished" in manifest:
+        yield "Finished", str(manifest["finished"])
+    for stage, seconds in manifest.get("seconds", {}).items():
+        yield f"Seconds, {stage}", f"{seconds:.1f}"
+    for name in ("python", "platform", "device"):
+        if name in manifest:
+            yield name.capitalize(), str(manifest[name])
+    if manifest.get("libraries"):
+        yield "Libraries", ", ".join(f"{name} {number}" for name, number in manifest["libraries"].items())

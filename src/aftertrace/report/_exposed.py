@@ -1,0 +1,107 @@
+"""The records that were attacked, most exposed first, as a table that tells no one who they are.
+
+Names are pseudonyms. Confidences are rounded to a tenth: with exact ones, whoever can ask both versions could look a
+person up in the table and would learn more from the report than from the models. Equal scores are ordered by pseudonym,
+so that the order of the rows does not tell the order of the records in a file either.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aftertrace.posteriors import Role, Use
+from aftertrace.report._records import EXPOSED, _p_value, shown_names
+from aftertrace.results import Result, Scores
+from aftertrace.statistics import benjamini_hochberg
+
+MOST = 10_000
+"""Records that a page holds."""
+_CLASS, _NUMERIC = 1, 2
+"""Columns: of the class, and the first one of figures."""
+
+
+@dataclass(frozen=True)
+class Exposed:
+    """Rows of the table, at most `MOST` of `all`, in words; the class of a row is a number in `classes`."""
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str | int, ...], ...]
+    classes: tuple[str, ...]
+    all: int
+
+    @property
+    def first(self) -> list[tuple[str, ...]]:
+        """The rows that are shown without a script."""
+        return [
+            tuple(self.classes[int(cell)] if place == _CLASS else str(cell) for place, cell in enumerate(row))
+            for row in self.rows[:EXPOSED]
+        ]
+
+    @property
+    def beyond(self) -> int:
+        """Rows that only a script shows."""
+        return max(0, len(self.rows) - EXPOSED)
+
+    @property
+    def left_out(self) -> int:
+        """Records that the page does not hold."""
+        return self.all - len(self.rows)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """For the page's script."""
+        return {"rows": self.rows, "classes": self.classes, "classAt": _CLASS, "numericFrom": _NUMERIC}
+
+
+def exposed(result: Result, scores: Scores, key: bytes, *, drop: str) -> Exposed:
+    """The attacked records by the score of the verdict's attack; `drop` is the heading of what they lost."""
+    evaluated = scores.use == Use.EVALUATE
+    score = scores.score[result.verdict.attack]
+    attacked = np.flatnonzero(evaluated & (scores.role == result.attacked))
+    unseen = np.sort(score[evaluated & (scores.role == Role.UNSEEN)])
+    names = np.array(shown_names(scores.record[attacked], key))
+    order = np.lexsort((names, -score[attacked]))[:MOST]
+    rows, worse = attacked[order], _made_worse(result, scores, attacked)
+    below = np.searchsorted(unseen, score[rows], side="left") / max(unseen.size, 1)
+    return Exposed(
+        heads=(result.unit.capitalize(), "Class", "Before", "After", drop, "Above unseen", "Worse (p)"),
+        rows=tuple(
+            (
+                str(name),
+                int(scores.label[row]),
+                *_moved(scores.phi[row], is_score=is_score(result)),
+                f"{math.floor(100 * share)} %",
+                _p_value(worse[int(scores.record[row])]),
+            )
+            for row, name, share in zip(rows, names[order], below, strict=True)
+        ),
+        classes=result.data.classes,
+        all=len(attacked),
+    )
+
+
+def is_score(result: Result) -> bool:
+    """Whether the models give one number per record, such as a log-likelihood, and no posteriors."""
+    return len(result.data.classes) == 1
+
+
+def _moved(phi: NDArray[np.float64], *, is_score: bool) -> tuple[str, str, str]:
+    """Before, after and the drop, as coarse as they may leave the run."""
+    before, after = (f"{float(f'{each:.2g}'):g}" if is_score else f"{1 / (1 + math.exp(-each)):.1f}" for each in phi)
+    return before, after, _signed(phi[0] - phi[1])
+
+
+def _signed(drop: float) -> str:
+    """To one digit."""
+    return f"{float(f'{drop:.1g}'):+g}" if drop else "0"
+
+
+def _made_worse(result: Result, scores: Scores, attacked: NDArray[np.intp]) -> dict[int, float]:
+    """Adjusted p-value of each record: more exposed by the verdict's attack than by its classical opponent."""
+    attack = result.attack(result.verdict.attack)
+    before = scores.phi[:, 0] if attack.against is None else scores.score[attack.against.opponent]
+    told = scores.deletions(attacked, before=before, after=scores.score[attack.name])
+    return dict(zip(told.record.tolist(), benjamini_hochberg(told.worse).tolist(), strict=True))

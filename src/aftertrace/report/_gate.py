@@ -1,0 +1,130 @@
+"""A gate, line by line: every limit and every control of an audit. JUnit, SARIF and pytest show these lines."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from aftertrace.results import ControlResult, LimitCheck, Outcome, Result, Standing
+from aftertrace.statistics import Interval
+
+LIMITS = {
+    "auc": ("AUC", "How often the verdict's attack ranks a deleted record above an unseen one; 0.5 is guessing."),
+    "tpr_at_1pct": (
+        "Rate of deleted records found",
+        "Share of deleted records that the verdict's attack finds where it accuses 1 % of unseen ones.",
+    ),
+    "per_record": (
+        "Share of deleted records told one by one",
+        "Share of deleted records that stand out alone, at a false discovery rate of 5 %.",
+    ),
+    "accuracy_loss": ("Accuracy lost", "Accuracy on unseen records that the update costs."),
+}
+"""Each limit's name, and what it is about."""
+CONTROLS = {
+    "unseen/unseen": "Two unseen records of a pair, and one is called deleted: nothing may be found.",
+    "retained/retained": "Two records of a pair that stayed, and one is called deleted: nothing may be found.",
+    "blind": "An attack that sees only the records, no model: else deleted and unseen ones are not comparable.",
+    "planted": "A leak of AUC 0.65 is put into unseen records: it must be found.",
+    "permuted": "A coin swaps a deleted and an unseen record within each pair: nothing may be found.",
+}
+"""What each control does."""
+_NO_LIMIT = "No limit was given, so that nothing can be exceeded. Give some with --limits."
+_BLUNT = (
+    "A leak that was put in was not found, so that a small one would not show. What an interval excludes it excludes "
+    "all the same."
+)
+
+
+class State(StrEnum):
+    """What became of a limit or a control."""
+
+    PASSED = "passed"
+    EXCEEDED = "exceeded"  # a limit
+    INCONCLUSIVE = "inconclusive"  # a limit
+    INVALID = "invalid"  # a limit, in an audit of which a control failed
+    FAILED = "failed"  # a control that must find nothing
+    UNTESTED = "not tested"  # nothing to hold it against; blocks nothing
+
+
+_OF_STANDING = {
+    Standing.WITHIN: State.PASSED,
+    Standing.EXCEEDED: State.EXCEEDED,
+    Standing.UNDECIDED: State.INCONCLUSIVE,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateLine:
+    """A limit or a control: `kind` ("limit", "control") and `name` are the same in every audit; `message`: what came.
+
+    `meaning`: what it is about, whatever came.
+    """
+
+    kind: str
+    name: str
+    meaning: str
+    state: State
+    message: str
+
+    @property
+    def blocks(self) -> bool:
+        """Does it stop a release? Some line does exactly where the exit code is not 0."""
+        return self.state not in (State.PASSED, State.UNTESTED)
+
+
+def gate_lines(result: Result) -> tuple[GateLine, ...]:
+    """The limits, or that there are none, and then the controls."""
+    return (*_limits(result), *map(_control, result.controls))
+
+
+def gate_text(result: Result) -> str:
+    """The verdict's sentence, and below it every limit, and every control that did not pass."""
+    shown = [line for line in gate_lines(result) if line.kind == "limit" or line.state is not State.PASSED]
+    return "\n".join([result.verdict.sentence, *(f"  {line.state}: {line.name}: {line.message}" for line in shown)])
+
+
+def _limits(result: Result) -> Iterator[GateLine]:
+    verdict = result.verdict
+    invalid = verdict.outcome is Outcome.INVALID
+    for check in verdict.checks:
+        yield GateLine(
+            kind="limit",
+            name=check.name,
+            meaning=LIMITS[check.name][1],
+            state=State.INVALID if invalid else _OF_STANDING[check.standing],
+            message=verdict.sentence if invalid else _found(check),
+        )
+    if not verdict.checks:
+        yield GateLine(kind="limit", name="none", meaning=_NO_LIMIT, state=State.UNTESTED, message=verdict.sentence)
+
+
+def _found(check: LimitCheck) -> str:
+    head = f"{LIMITS[check.name][0]} must be at most {check.limit:g}"
+    if check.name == "auc":
+        head += f" and at least {1 - check.limit:.4g}"
+    if check.estimate is None:
+        return f"{head}, and was not measured: {check.note}."
+    if check.low is None or check.high is None:
+        return f"{head}, and is {check.estimate:.3f} without an interval: {check.note}."
+    return f"{head}, and is {check.estimate:.3f} ({_ends(check)}; n = {check.n}, {check.method})."
+
+
+def _control(control: ControlResult) -> GateLine:
+    blunt = control.name == "planted" and control.passed is False
+    states = {True: State.PASSED, False: State.UNTESTED if blunt else State.FAILED, None: State.UNTESTED}
+    message = f"AUC {control.auc.estimate:.3f} ({_ends(control.auc)})."
+    if control.passed is None:
+        message = f"Not testable: {control.note}."
+    return GateLine(
+        kind="control",
+        name=control.name,
+        meaning=CONTROLS.get(control.name, control.name),
+        state=states[control.passed],
+        message=f"{message} {_BLUNT}" if blunt else message,
+    )
+
+
+def _ends(found: LimitCheck | Interval) -> str:
+    if found.low is None or found.high is None:
+        return "no interval"
+    return f"{100 * found.confidence:.4g}% interval {found.low:.3f} to {found.high:.3f}"

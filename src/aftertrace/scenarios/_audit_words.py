@@ -1,0 +1,123 @@
+"""What an audit of brought posteriors says beside its figures."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aftertrace.posteriors import Kind, Posteriors, Role
+from aftertrace.results import Counts
+from aftertrace.scenarios._crossfit import FEWEST
+from aftertrace.statistics import Matching
+
+FEW = 20
+"""Deleted queries below which a reader is warned."""
+
+
+def audit_threat_model(table: Posteriors, *, has_shadow: bool) -> Iterator[str]:
+    answer = "scores" if table.kind is Kind.SCORE else "posteriors"
+    yield (
+        f"The attacker asks the model before and after the deletions for its {answer} at a record, and knows the "
+        f"record's true class."
+    )
+    if table.n_versions > 2:
+        yield f"The attacker sees {table.n_versions} versions, and does not know by which update a record left."
+    if not has_shadow:
+        yield "The attacker trains nothing: a stronger one, with shadow models, may find more."
+        yield (
+            "The attack Auditor is none of an outsider: it learns from the very roles that it is to tell, in folds, "
+            "and bounds from above what an attacker of its form could learn."
+        )
+    else:
+        yield (
+            "The attacker trains shadow models, deletes from them and learns the attacks there; how they are trained "
+            "is as the experiment of the shadow side says."
+        )
+
+
+def audit_not_tested(table: Posteriors, *, has_shadow: bool) -> Iterator[str]:
+    if not has_shadow:
+        yield "Attackers with shadow models: they need a simulation of the training."
+    versions = "" if table.n_versions > 2 else "more than two versions, "
+    yield f"Attackers who see only predicted classes, {versions}or the model's parameters."
+    yield (
+        "Whether deleted and unseen records are comparable in what the control blind does not see: both must be draws "
+        "of one population."
+    )
+
+
+def matching_notes(matching: Matching | None, features: NDArray[np.float64] | None) -> tuple[str, ...]:
+    if matching is None:
+        return ()
+    of_deleted, of_unseen = matching.deleted + matching.dropped_deleted, matching.unseen + matching.dropped_unseen
+    alike = "classes" if features is None else "classes and features"
+    return (
+        f"Matched by {alike}: {matching.dropped_deleted} of {of_deleted} deleted and {matching.dropped_unseen} of "
+        f"{of_unseen} unseen queries were left out, so that those kept are alike. All figures hold for those kept "
+        f"only; that the control blind passes follows from this, and does not say that they were drawn alike.",
+    )
+
+
+def audit_notes(
+    table: Posteriors,
+    person: NDArray[np.int64] | None,
+    judged: Posteriors,
+    counts: Counts,
+    *,
+    tied: bool,
+    left_out: Sequence[str],
+) -> Iterator[str]:
+    """`table`: the queries of `person`s, if persons are `judged`; `tied`: roles to records that originals share."""
+    if counts.originals == 1:
+        yield (
+            "One pair of models: intervals are over records and hold for this pair only; another training run "
+            "may leak more or less."
+        )
+    elif tied:
+        yield (
+            "Several originals share records whose role is always the same: intervals are over originals and records, "
+            "and wide; tests over originals take the records as given."
+        )
+    elif len(np.unique(judged.record)) < len(judged):
+        yield "Some records are queried at several pairs: intervals over originals take the records as given."
+    if person is not None:
+        yield (
+            f"{len(table)} records of {len(np.unique(person))} persons: a person's score is the mean of that of "
+            f"his or her records, and all figures but accuracy are of persons."
+        )
+    yield from _sample_notes(judged, counts)
+    yield from _unmoved_notes(table)
+    if left_out:
+        yield f"Left out, as they need further unseen records that enter no figure: {', '.join(left_out)}."
+    if table.sum_deviation > 1e-6:
+        yield f"Rows of posteriors sum to 1 within {table.sum_deviation:.1e}."
+
+
+def _sample_notes(judged: Posteriors, counts: Counts) -> Iterator[str]:
+    if counts.deleted < FEW:
+        yield f"Only {counts.deleted} deleted: intervals are wide, and little can be excluded. Bring {FEW} or more."
+    if min(counts.deleted, counts.unseen) < FEWEST:
+        yield f"No auditor's attack: it needs {FEWEST} deleted and {FEWEST} unseen ones."
+    labels = np.unique(judged.label[judged.role == Role.DELETED])
+    if len(labels) == 1 and len(judged.classes) > 1:
+        name = judged.classes[labels[0]]
+        yield f"All deleted ones are of class {name}: the figures say nothing of deletions from other classes."
+
+
+def _unmoved_notes(table: Posteriors) -> Iterator[str]:
+    """Exactly equal answers are the mark of deterministic retraining."""
+    same = (table.log_values[:, 0] == table.log_values[:, -1]).all(axis=1)
+    if not same.any():
+        return
+    if same.all():
+        yield "Both versions answer every query exactly alike: are they two files of one model?"
+        return
+    shares = [
+        f"{same[table.role == role].mean():.0%} of {role.name.lower()} ones"
+        for role in (Role.DELETED, Role.UNSEEN, Role.RETAINED)
+        if (table.role == role).any()
+    ]
+    yield (
+        f"Exactly the same answer before and after: {', '.join(shares)}. That is the mark of deterministic retraining "
+        f"(a fixed seed, trees): where an answer moves at all, a deletion near it is told. Fresh seeds hide that."
+    )

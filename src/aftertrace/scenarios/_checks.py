@@ -1,0 +1,72 @@
+"""Every limit beside what was found."""
+
+from collections.abc import Iterator
+
+from aftertrace.results import AttackResult, Discoveries, LimitCheck, Limits, SequentialResult, UpdateCost
+from aftertrace.statistics import Interval, RateAtFpr, clopper_pearson
+
+STRICT_FPR = 0.01
+
+
+def limit_checks(
+    limits: Limits,
+    found: AttackResult,
+    discoveries: Discoveries,
+    update: UpdateCost | None,
+    sequence: SequentialResult | None = None,
+) -> tuple[LimitCheck, ...]:
+    """A check for each limit given, from the verdict's attack.
+
+    The AUC's interval is the attack's, or the last of a confidence sequence.
+    """
+    return tuple(_checks(limits, found, discoveries, update, sequence))
+
+
+def _checks(
+    limits: Limits,
+    found: AttackResult,
+    discoveries: Discoveries,
+    update: UpdateCost | None,
+    sequence: SequentialResult | None,
+) -> Iterator[LimitCheck]:
+    confidence = found.auc.confidence
+    for name, limit in limits.given().items():
+        match name:
+            case "auc":
+                measured: Interval | str = found.auc if sequence is None else _last(sequence)
+            case "tpr_at_1pct":
+                measured = _rate(next(rate for rate in found.rates if rate.fpr == STRICT_FPR))
+            case "per_record":
+                measured = _told(discoveries, confidence)
+            case _:
+                measured = "no accuracy: the models give scores only" if update is None else update.lost
+        if isinstance(measured, str):
+            yield LimitCheck.unmeasured(name, limit, measured, confidence=confidence)
+        else:
+            yield LimitCheck.of(name, limit, measured)
+
+
+def _last(sequence: SequentialResult) -> Interval:
+    return Interval(
+        sequence.estimate[-1],
+        sequence.low[-1],
+        sequence.high[-1],
+        sequence.confidence,
+        sequence.originals[-1],
+        "confidence sequence over originals",
+    )
+
+
+def _rate(rate: RateAtFpr) -> Interval | str:
+    """For new originals, where there are enough; else conditional on the models at hand."""
+    if rate.tpr is None:
+        return rate.refused
+    new = rate.tpr_new_originals
+    return rate.tpr if new is None or new.low is None else new
+
+
+def _told(found: Discoveries, confidence: float) -> Interval | str:
+    """The share of deleted records that can be told one by one."""
+    if found.unseen < found.needed:
+        return f"{found.needed} unseen records beside an original are needed to tell single ones, got {found.unseen}"
+    return clopper_pearson(found.after, found.deleted, confidence=confidence)

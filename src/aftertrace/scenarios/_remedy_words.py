@@ -1,0 +1,140 @@
+"""What a remedy says to a person, and how far options are from their limits."""
+
+import math
+from collections.abc import Sequence
+
+from aftertrace.results import LimitCheck, Standing
+from aftertrace.results._remedy import Remedy, RemedyOption
+
+ONE_PAIR = (
+    "One pair of models: its records were halved to choose and to confirm, and all of this holds for that pair only."
+)
+TOO_FEW = (
+    "What would pass cannot be told: one half of the deleted and unseen records must choose, the other confirm, and "
+    "there are too few of them."
+)
+SHARED = "Both halves share their unseen records: what confirms is not wholly apart from what chose."
+MOST_TIMES = 100
+"""How much more data is worth naming."""
+_NAMES = {
+    "auc": "AUC",
+    "tpr_at_1pct": "share found at 1 % false alarms",
+    "per_record": "share told one by one",
+    "accuracy_loss": "accuracy lost by the update",
+}
+
+
+def excess(check: LimitCheck) -> float:
+    """How far the worse end of an interval lies beyond its limit; negative: within. Infinite without an interval."""
+    if check.low is None or check.high is None:
+        return math.inf
+    beyond = check.high - check.limit
+    return max(beyond, 1 - check.limit - check.low) if check.name == "auc" else beyond
+
+
+def nearest_of(options: Sequence[RemedyOption]) -> RemedyOption | None:
+    """The option with the fewest limits that it is not within, and of these the one least beyond; None without any."""
+    return min((each for each in options if each.checks), key=_distance, default=None)
+
+
+def _distance(option: RemedyOption) -> tuple[int, float, tuple[float, float]]:
+    missed = [excess(check) for check in option.checks if check.standing is not Standing.WITHIN]
+    return len(missed), max(missed, default=0.0), option.cost
+
+
+def recommendation(remedy: Remedy) -> str:
+    """Of a remedy that recommends an option and has tried it again."""
+    again = remedy.again
+    assert again is not None
+    best = remedy.option(again.name)
+    what = "Nothing needs to be changed" if best.kind == "as it is" else best.what.rstrip(".")
+    figures = f"{_figures(again.checks)}{_price(best)}" if again.checks else again.note.rstrip(".")
+    if remedy.confirmed:
+        return f"{what}: on {remedy.confirming} other {remedy.unit}, {figures}.{_cheaper(best, remedy)}"
+    return (
+        f"{best.name} is the cheapest option that passes on {remedy.choosing} {remedy.unit}, but {remedy.confirming} "
+        f"others do not confirm it: {figures}. Do not rely on it before more {remedy.unit} do."
+    )
+
+
+def nothing_passes(remedy: Remedy) -> str:
+    """Of a remedy that recommends nothing."""
+    tried = [each for each in remedy.options if each.checks]
+    if remedy.nearest is None:
+        return "None of the options could be judged; each says why."
+    nearest = remedy.option(remedy.nearest)
+    return (
+        f"None of {len(tried)} options is shown to be within every limit by {remedy.choosing} {remedy.unit}. Nearest "
+        f"is {nearest.name}: {_figures(nearest.checks)}.{_would_show(nearest, remedy)}"
+    )
+
+
+def _figures(checks: Sequence[LimitCheck]) -> str:
+    return "; ".join(_figure(check) for check in checks)
+
+
+def _figure(check: LimitCheck) -> str:
+    """Such as: AUC 0.520 (95% interval 0.490 to 0.550) lies within the limit of 0.6."""
+    name, limit = _NAMES[check.name], f"the limit of {check.limit:g}"
+    if check.estimate is None:
+        return f"{name} could not be measured ({check.note})"
+    if check.low is None or check.high is None:
+        return f"{name} {check.estimate:.3f} has no interval ({check.note})"
+    stands = {
+        Standing.WITHIN: "lies within",
+        Standing.EXCEEDED: "lies beyond",
+        Standing.UNDECIDED: "holds",
+    }[check.standing]
+    return (
+        f"{name} {check.estimate:.3f} ({_percent(check.confidence)} interval {check.low:.3f} to {check.high:.3f}) "
+        f"{stands} {limit}"
+    )
+
+
+def _percent(confidence: float) -> str:
+    return f"{100 * confidence:.4g}%"
+
+
+def _price(option: RemedyOption) -> str:
+    lost, added = option.accuracy_lost, option.brier_added
+    if lost is None or added is None:
+        return ""
+    cost = "no accuracy" if lost.estimate < 0.0005 else f"{lost.estimate:.3f} of accuracy"
+    return f"; it costs {cost}, and changes the Brier score by {added.estimate:+.3f}"
+
+
+def _cheaper(best: RemedyOption, remedy: Remedy) -> str:
+    """The cheapest option below the best that would pass by its estimates, if there is one."""
+    undecided = [each for each in remedy.options if each.cost < best.cost and _needed(each, remedy) is not None]
+    if not undecided:
+        return ""
+    least = min(undecided, key=lambda each: each.cost)
+    return f" {least.name} would cost less.{_would_show(least, remedy)}"
+
+
+def _would_show(option: RemedyOption, remedy: Remedy) -> str:
+    needed = _needed(option, remedy)
+    if needed is None:
+        return ""
+    return (
+        f" By its estimates it passes; about {needed} {remedy.unit} to choose on, in place of {remedy.choosing}, would "
+        f"show it."
+    )
+
+
+def _needed(option: RemedyOption, remedy: Remedy) -> int | None:
+    """About how many units would show that it passes, as intervals shrink with their root; None if nothing tells."""
+    if option.passes or not option.checks or any(check.low is None for check in option.checks):
+        return None
+    times = max(_times(check) for check in option.checks)
+    return math.ceil(times * remedy.choosing) if times <= MOST_TIMES else None
+
+
+def _times(check: LimitCheck) -> float:
+    """How many times as much data puts the ends within the limit; infinite where the estimate is beyond."""
+    if check.estimate is None or check.low is None or check.high is None:
+        return math.inf
+    sides = [(check.high - check.estimate, check.limit - check.estimate)]
+    if check.name == "auc":
+        sides.append((check.estimate - check.low, check.estimate - (1 - check.limit)))
+    return max(math.inf if room <= 0 else (half / room) ** 2 for half, room in sides)

@@ -1,0 +1,91 @@
+"""A shadow side for posteriors that a user brings: simulated by an experiment of the user's."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from aftertrace.data import Dataset, DataSpec, load
+from aftertrace.engine import Engine
+from aftertrace.errors import ExperimentError, PosteriorsError
+from aftertrace.posteriors import Posteriors
+from aftertrace.scenarios._assess import Progress
+from aftertrace.scenarios._experiment import Experiment
+from aftertrace.scenarios._memory import process_bytes, within
+from aftertrace.scenarios._run import default_folder, identity_of
+from aftertrace.scenarios._sides import attacked, drawn_units, released, simulations_of
+from aftertrace.scenarios._toml import to_toml
+from aftertrace.scenarios._units import obtain, side_of
+from aftertrace.store import RunFolder
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ShadowSide:
+    """What the attacker learned from: `table`, by the `experiment` that was simulated; `models` were trained, of which
+    `unconverged` stopped early. `source`: the experiment's file, for the command that widens an audit.
+    """
+
+    table: Posteriors
+    experiment: Experiment
+    models: int
+    unconverged: int
+    source: str
+
+    def in_order(self, classes: tuple[str, ...]) -> "ShadowSide":
+        """With its classes in the order of `classes`. Raises `PosteriorsError` where they are others."""
+        own = self.table.classes
+        if set(own) != set(classes):
+            raise PosteriorsError(
+                f"The data of the shadow side must have the classes of the models, {', '.join(classes)}; they have "
+                f"{', '.join(own)}."
+            )
+        there = [own.index(name) for name in classes]
+        table = replace(
+            self.table,
+            log_values=self.table.log_values[:, :, there],
+            label=np.argsort(there)[self.table.label],
+            classes=classes,
+        )
+        return replace(self, table=table)
+
+
+def shadow_side(
+    experiment: Experiment,
+    *,
+    source: str,
+    data_dir: Path | None = None,
+    read: Callable[[DataSpec], Dataset] | None = None,
+    engine: Engine,
+    memory: int | None = None,
+    device: str = "cpu",
+    force: bool = False,
+    progress: Progress,
+) -> ShadowSide:
+    """Simulate the shadow side of `experiment`, as `run_experiment` would, in the folder that it would use.
+
+    So a later run of the same experiment finds its shadow models trained. Raises `ExperimentError` for a per-record
+    adversary, who needs the target's own candidates.
+    """
+    if experiment.scenario.adversary != "population":
+        raise ExperimentError(
+            ['scenario.adversary: the shadow side of an audit is of a population; set it to "population"'],
+            source=source,
+        )
+    simulations = simulations_of(experiment, read or partial(load, data_dir=data_dir), device=device)
+    drawn = [unit for unit in drawn_units(experiment, simulations) if unit.side == "shadow"]
+    engine = within(engine, [process_bytes(simulations["shadow"], unit) for unit in drawn], memory, progress)
+    identity = identity_of(experiment, simulations)
+    folder = RunFolder.open(default_folder(identity, experiment), identity=identity, force=force)
+    folder.write("experiment.toml", to_toml(experiment.as_dict()))
+    units = {simulations["shadow"].address(unit): unit for unit in drawn}
+    finished, _ = obtain(simulations, units, folder, engine, progress, keep_models=False)
+    table, facts = side_of([finished[address] for address in units])
+    return ShadowSide(
+        table=released(experiment, "shadow", attacked(experiment, simulations, "shadow", table)),
+        experiment=experiment,
+        models=sum(each["counts"].get("models", 0) for each in facts),
+        unconverged=sum(each["counts"].get("unconverged", 0) for each in facts),
+        source=source,
+    )

@@ -1,0 +1,169 @@
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from aftertrace.errors import InputError, TrainingError
+from aftertrace.models import Outputs, Records, Subjects, ask
+from aftertrace.posteriors import Kind
+
+N = 40
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(2 * N, 3)), RNG.integers(0, 3, 2 * N)
+NAMES = ("a", "b", "c")
+
+
+def subjects(y=Y, names=NAMES, **changes):
+    label = np.array(names)[y] if names else y
+    made = Subjects.of(deleted=(X[:N], label[:N]), unseen=(X[N:], label[N:]))
+    return replace(made, **changes)
+
+
+@dataclass
+class Fake:
+    """Answers with a softmax of a row's numbers times `scale`, in the columns of `order`."""
+
+    classes: tuple[str, ...] | None = NAMES
+    scale: float = 1.0
+    order: tuple[int, ...] = (0, 1, 2)
+    notes: tuple[str, ...] = ()
+    fingerprint: str = "fake"
+    asked: int = 0
+
+    def answer(self, records):
+        self.asked += len(records)
+        values = np.exp(records.as_array() * self.scale)
+        return (values / values.sum(axis=1, keepdims=True))[:, self.order]
+
+
+def test_answers_in_the_order_of_the_subjects_whatever_the_batch():
+    whole = ask([Fake(), Fake(scale=2)], subjects(), batch=1000).posteriors
+    parts = ask([Fake(), Fake(scale=2)], subjects(), batch=7).posteriors
+    np.testing.assert_array_equal(parts.log_values, whole.log_values)
+    np.testing.assert_allclose(whole.values[:, 1], Fake(scale=2).answer(Records(array=X)))
+    assert whole.classes == NAMES
+    np.testing.assert_array_equal(whole.label, Y)
+    np.testing.assert_array_equal(whole.member, [[True, False]] * N + [[False, False]] * N)
+
+
+def test_progress_reaches_the_end():
+    seen = []
+    ask([Fake(), Fake()], subjects(), batch=30, progress=lambda *step: seen.append(step))
+    assert seen == [("answers", done, 4 * N) for done in (0, 30, 60, 80, 80, 110, 140, 160)]
+
+
+def test_classes_are_compared_by_name():
+    found = ask([Fake(), Fake(classes=("c", "a", "b"), order=(2, 0, 1))], subjects())
+    np.testing.assert_array_equal(found.posteriors.log_values[:, 0], found.posteriors.log_values[:, 1])
+    assert found.notes == (
+        "The classes of version 1 stand in another order than those of version 0: they were compared by name.",
+    )
+
+
+def test_models_that_disagree_on_the_classes():
+    with pytest.raises(InputError, match="only version 0 has 'c', only version 1 has 'd'"):
+        ask([Fake(), Fake(classes=("a", "b", "d"))], subjects())
+    with pytest.raises(InputError, match="as many columns; version 0 with 3, version 1 with 2"):
+        ask([Fake(None), Fake(None, order=(0, 1))], subjects())
+    with pytest.raises(InputError, match="3 different names of classes, one for each column; version 0 has 2"):
+        ask([Fake(("a", "b")), Fake(("b", "a"))], subjects())
+
+
+def test_models_that_do_not_say_their_classes():
+    with pytest.raises(InputError, match="Version 0 does not say the names of its 3 classes"):
+        ask([Fake(None), Fake(None)], subjects())
+    with pytest.raises(InputError, match="Version 1 does not say"):
+        ask([Fake(), Fake(None)], subjects(names=None))
+    stated = ask([Fake(None), Fake(None)], subjects(), classes=NAMES)
+    assert (stated.posteriors.classes, stated.notes) == (NAMES, ())
+    mixed = ask([Fake(), Fake(None)], subjects(), classes=NAMES).posteriors
+    np.testing.assert_array_equal(mixed.log_values, stated.posteriors.log_values)
+    numbered = ask([Fake(None), Fake(None)], subjects(names=None))
+    assert numbered.posteriors.classes == ("0", "1", "2")
+    assert numbered.notes == ("The models do not name their classes: columns were taken for classes 0 to 2.",)
+
+
+def test_labels_that_are_no_classes():
+    with pytest.raises(InputError, match=r"Labels must be among the model's classes \('a', 'b', 'c'\); got 'B'"):
+        ask([Fake(), Fake()], subjects(names=("a", "B", "c")))
+
+
+def test_whole_numbers_with_decimals_name_the_same_class():
+    texts = subjects(label=np.array([f"{y}.0" for y in Y], dtype=object))
+    numbers = ("0", "1", "2")
+    np.testing.assert_array_equal(ask([Fake(numbers), Fake(numbers)], texts).posteriors.label, Y)
+    both = ("1", "1.0", "0")
+    with pytest.raises(InputError, match=r"got '2\.0'"):
+        ask([Fake(both), Fake(both)], texts)
+    exact = subjects(label=np.array(["1.0", "1"] * N, dtype=object))
+    np.testing.assert_array_equal(ask([Fake(both), Fake(both)], exact).posteriors.label, [1, 0] * N)
+
+
+def test_answers_of_another_shape():
+    class Short(Fake):
+        def answer(self, records):
+            return super().answer(records)[1:]
+
+    class Flat(Fake):
+        def answer(self, records):
+            return super().answer(records)[:, 0]
+
+    class Wild(Fake):
+        def answer(self, records):
+            return super().answer(records)[:, : 2 if self.asked > 50 else 3]
+
+    with pytest.raises(TrainingError, match=r"Version 1 must answer 80 records with \[80, K\].*got \[79, 3\]"):
+        ask([Fake(), Short()], subjects())
+    with pytest.raises(TrainingError, match=r"got \[80\]"):
+        ask([Flat(), Fake()], subjects())
+    with pytest.raises(TrainingError, match="it did with 3 and with 2"):
+        ask([Wild(), Fake()], subjects(), batch=40)
+
+
+def test_random_answers_are_named():
+    class Random(Fake):
+        def answer(self, records):
+            return super().answer(records)[:, ::-1] if self.asked else super().answer(records)
+
+    (note,) = ask([Fake(), Random()], subjects()).notes
+    assert note.startswith("Version 1 answers differently when it is asked again about the same record (by up to 0.")
+    assert ask([Fake(), Fake()], subjects()).notes == ()
+
+
+def test_what_models_say_of_themselves():
+    found = ask([Fake(notes=("it is old.", "it is slow.")), Fake(notes=("it is old.",))], subjects())
+    assert found.notes == ("Versions 0 and 1: it is old.", "Version 0: it is slow.")
+
+
+def test_more_than_two_versions():
+    left = np.array([1] * 10 + [2] * 10 + [-1] * (2 * N - 20))
+    models = [Fake(scale=scale) for scale in (1, 2, 3, 4)]
+    table = ask(models, subjects(left=left)).posteriors
+    assert table.log_values.shape == (2 * N, 4, 3)
+    np.testing.assert_array_equal(table.member[[0, 10, 20, N]].sum(axis=1), [1, 2, 3, 0])
+    with pytest.raises(InputError, match="one of the versions 1 to 1; 'left' says 2 for 10"):
+        ask(models[:2], subjects(left=left))
+    with pytest.raises(InputError, match="at least two versions of the model, before and after; got 1"):
+        ask(models[:1], subjects())
+
+
+def test_scores():
+    class Loss(Fake):
+        def answer(self, records):
+            return records.as_array()[:, :1] ** 2
+
+    with pytest.raises(InputError, match="one number for each record"):
+        ask([Loss(None), Loss(None)], subjects())
+    table = ask([Loss(None), Loss(None)], subjects(), outputs=Outputs.LOSS).posteriors
+    assert (table.kind, table.classes) == (Kind.SCORE, ("score",))
+    np.testing.assert_array_equal(table.log_values[:, 0, 0], -(X[:, 0] ** 2))
+
+
+def test_a_single_sigmoid():
+    class Sigmoid(Fake):
+        def answer(self, records):
+            return 1 / (1 + np.exp(-records.as_array()[:, :1]))
+
+    models, binary = [Sigmoid(("no", "yes")), Sigmoid(("no", "yes"))], subjects(Y % 2, names=("no", "yes"))
+    table = ask(models, binary, outputs=Outputs.PROBABILITIES).posteriors
+    np.testing.assert_allclose(table.values[:, 0, 1], 1 / (1 + np.exp(-X[:, 0])))
