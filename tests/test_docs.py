@@ -9,12 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import skops.io
+from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import RandomForestClassifier
 from typer.testing import CliRunner
 
 from aftertrace.cli import app
+from aftertrace.models._http_settings import read_settings
 from aftertrace.reproduction import SCALES
 from aftertrace.results import Result
-from aftertrace.scenarios import Experiment, Sweep
+from aftertrace.scenarios import Experiment, Sweep, read_limits
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -64,6 +68,12 @@ def test_python_examples_run(code, workplace, capsys):
 def test_experiment_examples_are_read_and_show_the_defaults(text, tmp_path):
     path = tmp_path / "x.toml"
     path.write_text(text)
+    if text.startswith("[limits]"):
+        assert read_limits(path).given()
+        return
+    if text.startswith("url"):
+        assert read_settings(path).classes == ("benign", "malignant")
+        return
     if "[sweep]" in text:
         assert len(Sweep.from_toml(path).cells) > 1
         return
@@ -89,6 +99,19 @@ def test_there_are_examples_of_every_kind():
     assert len(commands()) >= 3
 
 
+def models_and_records():
+    """Two forests before and after deletions, as skops files, and the records to ask them about."""
+    data = load_breast_cancer()
+    deleted, unseen = np.arange(60), np.arange(200, 300)
+    for name, rows in (("before", np.arange(200)), ("after", np.arange(60, 200))):
+        model = RandomForestClassifier(10, random_state=0).fit(data.data[rows], data.target[rows])
+        skops.io.dump(model, f"{name}.skops")
+    header = ",".join(["record", "label", *(f"f{k}" for k in range(data.data.shape[1]))])
+    for name, rows in (("deleted", deleted), ("unseen", unseen)):
+        lines = [",".join(map(repr, [k, int(data.target[k]), *data.data[k].tolist()])) for k in rows.tolist()]
+        Path(f"{name}.csv").write_text("\n".join([header, *lines]))
+
+
 @pytest.mark.parametrize("line", commands())
 def test_commands_run(line, workplace):
     if "adult" in line and not os.environ.get("AFTERTRACE_DATA"):
@@ -102,6 +125,8 @@ def test_commands_run(line, workplace):
     for name, lines in (("v1.csv", first), ("v2.csv", second), ("roles.csv", roles)):
         Path(name).write_text("\n".join(lines))
     people = zip(*workplace["before"].T, workplace["label"], strict=True)
+    Path("limits.toml").write_text("[limits]\nauc = 0.6\n")
+    models_and_records()
     Path("people.csv").write_text("\n".join(["age,height,bought", *(f"{a},{b},{c}" for a, b, c in people)]))
     words = shlex.split(line)[1:]
     if words[0] in ("run", "plan"):

@@ -82,7 +82,9 @@ def run(
     processes, fewer where `memory` (bytes, by default a quarter of the machine's) does not hold so many; `device`:
     where models train ("cpu", "cuda"); `keep_models`: as safetensors in the folder; `until_decided`: add blocks of
     target originals until the verdict's limit is decided, at most `most_originals`; `limits`: in place of the
-    experiment's, or a risk-appetite file of them; `procedure` replaces the experiment's model and procedure; `attacks` are added. Run again to resume; only what is missing is trained.
+    experiment's, or a risk-appetite file of them; `what_if`: try other releases and trainings, and recommend one;
+    `procedure` replaces the experiment's model and procedure; `attacks` are added. Run again to resume; only what is
+    missing is trained.
     """
     if not isinstance(experiment, Experiment):
         experiment = Experiment.from_toml(experiment, changes=changes)
@@ -102,6 +104,7 @@ def run(
         keep_models=keep_models,
         until_decided=until_decided,
         most_originals=most_originals,
+        what_if=what_if,
         progress=progress,
     )
     folder = RunFolder(finished.folder)

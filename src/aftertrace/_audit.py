@@ -105,7 +105,7 @@ class Audit:
 
 def audit(
     before: Any,
-    after: Any,
+    after: Any = None,
     *,
     between: Sequence[Any] = (),
     deleted: Any = None,
@@ -144,6 +144,8 @@ def audit(
       {"deleted": [...], "unseen": [...]}; in files a column. A file that holds a pickle is opened with `trust_pickle`
       only, since it runs code of whoever made it.
     * Files of posteriors (`aftertrace.posteriors.read_versions`), with `role` as a further file or a column.
+    * Folders of SACRO-ML targets, two (`aftertrace.interchange.read_sacro`).
+    * A table of `Posteriors` as `before` alone, from wherever it is.
     * Arrays [Q, K] of the same queries, with `label` [Q] in 0..K-1, `role` [Q], and perhaps `person` [Q].
 
     `classes`: their names in the order of the answers, where the models do not say. `outputs`: what answers are:
@@ -152,9 +154,9 @@ def audit(
     the AUC. `shadow`: an experiment with data and training like yours; its shadow side is simulated, and teaches the
     attacks that learn. `features`: what is known of the records, for the blind control (a file of `record` and
     features, or numbers [Q, F]); records given to models are seen by it anyway. `match`: leave out deleted and unseen
-    queries until they are alike in class and features. With `out`, result, scores and the key of the pseudonyms are
-    kept in that folder; `force` replaces what another audit left there. `jobs`, `memory`, `data_dir`: of the shadow
-    side, as in `run`.
+    queries until they are alike in class and features. `what_if`: try other releases of the same answers, and recommend
+    the cheapest within the limits. With `out`, result, scores and the key of the pseudonyms are kept in that folder;
+    `force` replaces what another audit left there. `jobs`, `memory`, `data_dir`: of the shadow side, as in `run`.
 
     Raises `InputError` and its children for what cannot be read or does not fit, and `TrainingError` where a model
     fails.
@@ -162,7 +164,7 @@ def audit(
     limits = limits_of(limits)
     key = secrets.token_bytes(32) if out is None else _key_in(Path(out)) or secrets.token_bytes(32)
     versions = Versions(
-        references=(before, *between, after),
+        references=(before, *between, *(() if after is None else (after,))),
         deleted=deleted,
         unseen=unseen,
         retained=retained,
@@ -183,6 +185,8 @@ def audit(
         AuditSettings(limits=limits, claim=claim, seed=seed, match=match),
         shadow=side,
         attacks=attacks,
+        remedy=what_if,
+        engine=choose(jobs),
         progress=progress,
     )
     manifest: dict[str, Any] = {

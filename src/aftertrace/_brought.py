@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from aftertrace._hashing import digest
 from aftertrace.errors import InputError
+from aftertrace.interchange import read_sacro
 from aftertrace.models import Outputs, Records, Subjects, ask, log_values, open_model, read_subjects
 from aftertrace.posteriors import (
     Posteriors,
@@ -61,7 +62,19 @@ def brought_of(versions: Versions, *, key: bytes, progress: Progress) -> tuple[B
             f"{' and '.join(sorted(kinds))}."
         )
     outputs = _outputs(versions.outputs)
-    match kinds.pop():
+    kind = kinds.pop()
+    if (len(versions.references) == 1) is not (kind == "tables"):
+        raise InputError(
+            f"There must be at least two versions, before and after, or one table of posteriors that holds them; got "
+            f"{len(versions.references)} {kind}."
+        )
+    match kind:
+        case "tables":
+            return _of_table(versions), []
+        case "target folders":
+            return _of_folders(versions, key), [
+                {"name": Path(folder).name, "fingerprint": "a folder of SACRO-ML"} for folder in versions.references
+            ]
         case "arrays":
             return _of_arrays(versions, outputs), [
                 {"name": f"array {number}", "fingerprint": digest(np.asarray(values))}
@@ -78,8 +91,13 @@ def brought_of(versions: Versions, *, key: bytes, progress: Progress) -> tuple[B
 def _kind(reference: Any) -> str:
     if isinstance(reference, np.ndarray | list | tuple):
         return "arrays"
-    if isinstance(reference, Path | str) and str(reference).endswith(_TABLES):
-        return "files of posteriors"
+    if isinstance(reference, Posteriors):
+        return "tables"
+    if isinstance(reference, Path | str):
+        if str(reference).endswith(_TABLES):
+            return "files of posteriors"
+        if any((Path(reference) / name).is_file() for name in ("target.yaml", "target.json")):
+            return "target folders"
     return "models"
 
 
@@ -126,6 +144,25 @@ def _of_arrays(versions: Versions, outputs: Outputs) -> Brought:
         features=None if features is None else filled_features(features, rows=rows),
         notes=_noted(found.note),
     )
+
+
+def _of_table(versions: Versions) -> Brought:
+    _without_records(versions)
+    table, features = versions.references[0], versions.features
+    if isinstance(features, Path | str):
+        raise InputError("A table of posteriors names no records: `features` must be an array [Q, F], got a file.")
+    person = None if versions.person is None else np.unique(np.asarray(versions.person), return_inverse=True)[1]
+    return Brought(
+        table=table, person=person, features=None if features is None else filled_features(features, rows=len(table))
+    )
+
+
+def _of_folders(versions: Versions, key: bytes) -> Brought:
+    _without_records(versions)
+    if len(versions.references) > 2:
+        raise InputError(f"Target folders must be two, before and after; got {len(versions.references)}.")
+    table = read_sacro(*versions.references, key=key)
+    return Brought(table=table, features=_features(versions.features, table, key))
 
 
 def _role_numbers(role: Sequence[str]) -> NDArray[np.int8]:

@@ -152,7 +152,7 @@ def test_every_figure_has_n_method_and_interval(audit):
     rows = {row[0]: row for row in appendix.figures}
     assert len(rows) == len(appendix.figures)
     auc = audit.result.attack("LogitDrop").auc
-    name, estimate, interval, n, method = rows["AUC, LogitDrop"]
+    _, estimate, interval, n, method = rows["AUC, LogitDrop"]
     assert (estimate, n) == (f"{auc.estimate:.4f}", "6")
     assert interval == f"{auc.low:.4f} to {auc.high:.4f} (95.0%)"
     assert appendix.methods[int(method) - 1].startswith(auc.method)

@@ -23,7 +23,7 @@ def lines(what: str) -> Iterator[str]:
             yield "mlp       one hidden layer of 100; paper: unscaled, rate .01; working: scaled, rate .001, 30 epochs"
             yield "cnn       the paper's SimpleCNN on images; paper: rate .05, 50 epochs; working: rate .001, 20 epochs"
             yield "resnet50, densenet121   on images; paper: rate .05, 50 epochs; working: rate .001, 10 epochs"
-            yield "package.module:name     any other scikit-learn classifier or torch.nn.Module, or a function that makes one"
+            yield "package.module:name     any other scikit-learn classifier or torch.nn.Module, or what makes one"
             yield "command   any training that a command does; params.command, params.suffix"
             yield "private-logistic, private-tree, private-mlp, private-cnn   differentially private; params.epsilon"
             assert len(NAMES) == 12

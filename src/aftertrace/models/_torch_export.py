@@ -69,21 +69,17 @@ class _Step:
     function: Callable[..., Any]
     by_name: bool
     inputs: Sequence[tuple[str, Reader]]
-    outputs: Sequence[Json]
+    outputs: Sequence[str | Sequence[str]]
 
     def run(self, values: Values) -> None:
         given = [(name, read(values)) for name, read in self.inputs]
         answer = self.function(**dict(given)) if self.by_name else self.function(*(value for _, value in given))
         answers = answer if isinstance(answer, tuple) else (answer,)
-        for output, value in zip(self.outputs, answers, strict=False):
-            ((kind, named),) = output.items()
-            match kind:
-                case "as_tensor":
-                    values[named["name"]] = value
-                case "as_tensors":
-                    values.update(zip((each["name"] for each in named), value, strict=True))
-                case "as_sym_int" | "as_sym_float" | "as_sym_bool":
-                    values[named["as_name"]] = value
+        for name, value in zip(self.outputs, answers, strict=False):
+            if isinstance(name, str):
+                values[name] = value
+            elif name:
+                values.update(zip(name, value, strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +107,7 @@ class ExportedModel:
         except (*ASKING, KeyError) as error:
             shape = ", ".join(["Q", *("any" if size is None else str(size) for size in self.sizes[1:])])
             raise InputError(
-                f"{self.name}: takes records [{shape}], got {list(x.shape)}: {message(error)}. Bring them as in training."
+                f"{self.name}: takes records [{shape}], got {list(x.shape)}: {message(error)}. Bring them so."
             ) from error
 
     def _run(self, x: "torch.Tensor") -> Floats:
@@ -225,7 +221,7 @@ def _step(path: Path, node: Json) -> _Step:
             f"without files. Export the model without it, or as ONNX."
         )
     readers = [(each["name"], _reader(path, each["arg"])) for each in inputs]
-    return _Step(function, target not in ARITHMETIC, readers, node["outputs"])
+    return _Step(function, target not in ARITHMETIC, readers, [_names(each) for each in node["outputs"]])
 
 
 def _aten(target: str) -> Callable[..., Any] | None:
@@ -236,6 +232,18 @@ def _aten(target: str) -> Callable[..., Any] | None:
     if not isinstance(function, torch._ops.OpOverload):
         return None
     return None if any(each.name == "filename" for each in function._schema.arguments) else function
+
+
+def _names(output: Json) -> str | Sequence[str]:
+    """Under which names a step leaves an answer: one, or as many as a list of tensors is long."""
+    match output:
+        case {"as_tensor": {"name": name}} | {"as_sym_int": {"as_name": name}} | {"as_sym_float": {"as_name": name}}:
+            return str(name)
+        case {"as_sym_bool": {"as_name": name}}:
+            return str(name)
+        case {"as_tensors": several}:
+            return [str(each["name"]) for each in several]
+    return []  # nothing, or a size that is known
 
 
 def _reader(path: Path, argument: Json) -> Reader:

@@ -38,7 +38,7 @@ def _comparison(result: Result) -> str:
     who, unit, found = _who(result), result.unit, result.attack(result.verdict.attack)
     right = 100 * found.auc.estimate
     classical = "" if found.against is None else f" (from the original model alone, {_right(result):.0f})"
-    if right >= 50:
+    if round(right) >= 50:
         return (
             f"Shown a {who} and an unseen {unit}, the attacker names the {who} one in {right:.0f} of 100 cases"
             f"{classical}; guessing would in 50."
@@ -61,7 +61,7 @@ def _accusations(result: Result) -> Iterator[str]:
         if rate.tpr is not None and rate.fpr in _LOW_RATES:
             yield (
                 f"An attacker who may accuse {100 * rate.fpr:.0f} of 100 unseen {result.unit}s wrongly finds "
-                f"{100 * rate.tpr.estimate:.0f} of 100 {who} ones."
+                f"{100 * rate.tpr.estimate:.0f} of 100 {who} ones; guessing would find {100 * rate.fpr:.0f}."
             )
             return
 
@@ -72,8 +72,8 @@ def _one_by_one(result: Result) -> Iterator[str]:
         return
     if found.after:
         yield (
-            f"{found.after} of {found.deleted} {who} {result.unit}s can be told one by one; {found.worse} of them because of "
-            f"the update."
+            f"{found.after} of {found.deleted} {who} {result.unit}s can be told one by one; {found.worse} of them "
+            f"because of the update."
         )
     elif found.unseen < found.needed:
         yield f"Whether a single {result.unit} can be told for certain is open: too few unseen ones stand beside it."

@@ -125,7 +125,7 @@ class Evidence:
 def evidence(result: Result, scores: Scores) -> Evidence:
     """All figures of an audit that need no name of a record."""
     footnotes: list[str] = []
-    aucs = [each.auc for each in (*result.attacks, *result.slices)]
+    aucs = [*(each.auc for each in result.attacks), *(each.auc for each in result.slices)]
     scale = AucScale.of(aucs, limit=result.verdict.limit)
     return Evidence(
         attack=result.verdict.attack,

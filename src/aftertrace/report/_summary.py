@@ -25,12 +25,15 @@ _MEASURES = {
 
 @dataclass(frozen=True)
 class Measure:
-    """One limit, or what it would be about: `accepted` is empty where no limit was set."""
+    """One limit, or what it would be about: `accepted` is empty where no limit was set, `note` says why nothing was
+    measured.
+    """
 
     name: str
     about: str
     accepted: str
     found: str
+    note: str
     standing: str
     tone: str
 
@@ -92,12 +95,13 @@ def measures(result: Result) -> Iterator[Measure]:
         check = checks.get(name)
         found = _found(name, result) if check is None else _checked(check)
         if found:
+            note = "" if check is None or check.estimate is not None else check.note
             standing, tone = ("No limit set", "none") if check is None else _STANDINGS[check.standing]
             accepted = "" if check is None else _accepted(check)
             words = {"who": who, "unit": result.unit}
             if name == "accuracy_loss" and result.update is not None:
                 about = f"{_share(result.update.before)} before, {_share(result.update.after)} after"
-            yield Measure(title.format(**words), about.format(**words), accepted, found, standing, tone)
+            yield Measure(title.format(**words), about.format(**words), accepted, found, note, standing, tone)
 
 
 def _accepted(check: LimitCheck) -> str:
@@ -126,7 +130,7 @@ def _accuracies(result: Result) -> str:
 
 def _checked(check: LimitCheck) -> str:
     if check.estimate is None:
-        return f"not measured: {check.note}"
+        return "not measured"
     if check.name == "auc":
         return _interval(Interval(check.estimate, check.low, check.high, check.confidence, check.n, check.method))
     return _shares(check.estimate, check.low, check.high)

@@ -184,7 +184,7 @@ def _limit_lines(result: Result) -> Iterable[str]:
     """Every limit beside what was found."""
     for row in measures(result):
         if row.accepted:
-            yield f"Limit: {row.name} ({row.about}): accepted {row.accepted}, found {row.found}: {row.standing.lower()}."
+            yield f"Limit: {row.name}: accepted {row.accepted}, found {row.found}: {row.standing.lower()}."
 
 
 def _control(control: ControlResult) -> str:

@@ -41,6 +41,7 @@ from aftertrace.results._records import (
     Verdict,
     Widening,
 )
+from aftertrace.results._remedy import OptionKind, Remedy, RemedyOption
 from aftertrace.results._reproduction import ClaimResult, FigureRow, Finding, ReproductionResult, StudyResult
 from aftertrace.results._scores import Scores
 from aftertrace.results._sweep import Axis, CellResult, SweepResult
@@ -71,10 +72,13 @@ __all__ = [
     "GuessRule",
     "LimitCheck",
     "Limits",
+    "OptionKind",
     "Outcome",
     "Overfitting",
     "PrivacyResult",
     "Remainder",
+    "Remedy",
+    "RemedyOption",
     "ReproductionResult",
     "Result",
     "Scores",

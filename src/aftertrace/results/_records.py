@@ -11,6 +11,7 @@ from aftertrace.errors import InputError
 from aftertrace.posteriors import Role
 from aftertrace.results._json import json_of, record_of
 from aftertrace.results._limits import LimitCheck
+from aftertrace.results._remedy import Remedy
 from aftertrace.statistics import (
     CeilingCheck,
     Degradation,
@@ -366,6 +367,7 @@ class Result:
     update: UpdateCost | None = None
     privacy: PrivacyResult | None = None
     widening: Widening | None = None
+    remedy: Remedy | None = None
     unit: Literal["record", "person"] = "record"
     format: int = FORMAT
 

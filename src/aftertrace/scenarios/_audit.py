@@ -27,6 +27,7 @@ from aftertrace.scenarios._assess import Assessment, Progress, assess
 from aftertrace.scenarios._audit_words import audit_not_tested, audit_notes, audit_threat_model, matching_notes
 from aftertrace.scenarios._crossfit import CrossFitted, can_be_fitted
 from aftertrace.scenarios._persons import Persons
+from aftertrace.scenarios._remedy import what_if
 from aftertrace.scenarios._shadow import ShadowSide
 from aftertrace.scenarios._verdict import BLIND, Judgement
 from aftertrace.scenarios._widening import widening_of
@@ -86,13 +87,15 @@ def audit_posteriors(
     *,
     shadow: ShadowSide | None = None,
     attacks: Sequence[Attack] = (),
+    remedy: bool = False,
     engine: Engine | None = None,
     progress: Progress = lambda stage, done, total: None,
 ) -> tuple[Result, Scores]:
     """Judge versions of a model from their posteriors, or from scores, at deleted and unseen records.
 
     With a `shadow` side all attacks of its experiment; without, those that need none, and an auditor's attack
-    (`CrossFitted`), which is an upper bound. `attacks` are added. Raises `PosteriorsError` unless both roles are there,
+    (`CrossFitted`), which is an upper bound. `attacks` are added. `remedy`: try other
+    releases of the same answers (`what_if`). Raises `PosteriorsError` unless both roles are there,
     and 20 of each after matching, and `UnsupportedError` for combinations that cannot be.
     """
     settings = settings or AuditSettings()
@@ -102,6 +105,7 @@ def audit_posteriors(
         kept, matching = _matched(brought, settings.seed)
     persons = None if kept.person is None else Persons.of(kept.table, kept.person)
     own, left_out = _attacks_on(kept.table, shadow)
+    every_attack = (*own, *attacks)
     judged = kept.table if persons is None else persons.table
     tied = _roles_are_tied(judged)
     judgement = Judgement(
@@ -115,7 +119,7 @@ def audit_posteriors(
     assessment = assess(
         None if shadow is None else shadow.table,
         kept.table,
-        (*own, *attacks),
+        every_attack,
         judgement,
         engine=engine or InProcess(),
         progress=progress,
@@ -149,6 +153,17 @@ def audit_posteriors(
         slices=assessment.slices,
         discoveries=assessment.discoveries,
         update=assessment.update,
+        remedy=None
+        if not remedy
+        else what_if(
+            None if shadow is None else shadow.table,
+            kept.table,
+            next(each for each in every_attack if each.name == judgement.attack),
+            judgement,
+            person=kept.person,
+            engine=engine or InProcess(),
+            progress=progress,
+        ),
         widening=widening_of(counts, shadow) if counts.originals == 1 else None,
         unit="record" if persons is None else "person",
     )

@@ -69,15 +69,18 @@ def _scores(attack: Attack, target: Posteriors, rng: np.random.Generator) -> NDA
 
 
 def _folds(target: Posteriors, rng: np.random.Generator) -> Iterator[tuple[Rows, Rows]]:
-    """Rows to fit and rows to score. Whole units in random order are dealt like cards, roles apart."""
+    """Rows to fit and rows to score. Whole units in random order are dealt like cards, roles apart.
+
+    The order is drawn from that of appearance: numbers of records are pseudonyms, which differ by key.
+    """
     compared = np.flatnonzero(target.is_compared)
     pairs = np.unique(target.pair[compared])
     unit = (target.pair if len(pairs) >= FOLDS else target.record)[compared]
     deleted = target.is_attacked[compared]
     fold_of: dict[int, int] = {}
     for role in (True, False):
-        names = np.array([name for name in np.unique(unit[deleted == role]) if name not in fold_of], dtype=np.int64)
-        fold_of |= dict(zip(rng.permutation(names).tolist(), (np.arange(len(names)) % FOLDS).tolist(), strict=True))
+        names = [name for name in dict.fromkeys(unit[deleted == role].tolist()) if name not in fold_of]
+        fold_of |= {names[k]: place % FOLDS for place, k in enumerate(rng.permutation(len(names)).tolist())}
     fold = np.array([fold_of[name] for name in unit.tolist()])
     for number in range(FOLDS):
         yield compared[fold != number], compared[fold == number]

@@ -36,6 +36,7 @@ from aftertrace.scenarios._draw import SIDES
 from aftertrace.scenarios._experiment import Experiment
 from aftertrace.scenarios._groups import groups_of
 from aftertrace.scenarios._memory import process_bytes, within
+from aftertrace.scenarios._remedy_training import Workshop, what_if_training
 from aftertrace.scenarios._sequential import MOST_ORIGINALS, decide
 from aftertrace.scenarios._sides import attacked, drawn_units, released, simulations_of
 from aftertrace.scenarios._simulate import LIBRARIES, Probe, Simulation, library_version, trainer_of, warm_up
@@ -75,6 +76,7 @@ def run_experiment(
     keep_models: bool = False,
     until_decided: bool = False,
     most_originals: int = MOST_ORIGINALS,
+    what_if: bool = False,
     progress: Progress = lambda stage, done, total: None,
 ) -> Run:
     """Simulate, attack and judge; keep everything in `out` (default: a folder below `runs/` named by content).
@@ -85,7 +87,8 @@ def run_experiment(
     many units are at work at once as the engine has workers and `memory` bytes hold (default:
     a quarter of the machine's). `keep_models`: the models of each unit stay too, in `models/`. `until_decided`: target
     originals are added, as many at a time as the experiment has, until the verdict is decided or there are
-    `most_originals`; the verdict is then that of a confidence sequence, which looking does not spoil.
+    `most_originals`; the verdict is then that of a confidence sequence, which looking does not spoil. `what_if`: other
+    releases and trainings are tried too (`what_if_training`), with as many further target originals.
     """
     engine = engine or InProcess()
     if not is_compiled():
@@ -160,6 +163,23 @@ def run_experiment(
         result_of(experiment, procedure, data, assessment, counts, training, overfitting, sequence),
         utility=utility,
         privacy=_privacy(experiment, simulations["target"], assessment),
+        remedy=None
+        if not what_if
+        else what_if_training(
+            experiment,
+            next(each for each in every_attack if each.name == verdict.attack),
+            replace(judgement, sequence=None),
+            Workshop(
+                read=read or partial(load, data_dir=data_dir),
+                folder=folder,
+                engine=engine,
+                procedure=procedure,
+                probes=probes or {},
+                device=device,
+                memory=memory,
+                progress=progress,
+            ),
+        ),
     )
     folder.write("scores.parquet", assessment.scores.to_parquet())
     folder.write("result.json", result.to_json())
