@@ -31,7 +31,7 @@ from aftertrace.scenarios._sides import attacked, drawn_units, simulations_of
 from aftertrace.scenarios._units import side_of
 
 ORIGINALS, DEMANDED = 40, 46 / 50
-LIMITS = (0.6, 0.55)
+LIMITS = (0.6, 0.55, 0.54)
 CHANGES = (
     "scenario.shadow.pairs=40",
     "scenario.target.pairs=40",

@@ -31,7 +31,7 @@ def _assert_no_deletion_leak(before: Any, after: Any, *, limits: Any, **options:
     # not before it is called: collecting tests must not wait for numerical libraries
     from aftertrace import audit
     from aftertrace.errors import AftertraceError
-    from aftertrace.report._gate import gate_text
+    from aftertrace.report import gate_text
     from aftertrace.results import Outcome
 
     try:

@@ -245,9 +245,6 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path):
 
 def test_notes(tmp_path):
     x, label = np.arange(2 * N).reshape(N, 2), np.array(["a", "b"] * (N // 2))
-    few = Subjects.of(deleted=(x[:1], label[:1]), unseen=(x + 100, label)).notes
-    assert any(note.startswith("Only 1 deleted record:") for note in few)
-    assert any("All deleted records are of class 'a'" in note for note in few)
     same = Subjects.of(deleted=(x, label), unseen=(x[::-1][:7], label[:7])).notes
     assert same == ("7 deleted records have the same content as an unseen one: no attack can tell these apart.",)
     frame = pd.DataFrame({"a": ["x", None], "b": [1.0, np.nan]})

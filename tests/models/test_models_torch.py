@@ -394,6 +394,8 @@ def test_torchscript_that_writes_as_it_is_loaded(tmp_path):
         ("ops.prim.PythonOp(x)", "an operator that is none"),
         ('getattr(ops, "mine")', "an operator that is none"),
         ("__torch__.torch.classes.mine.Loader()", "a class that is not written in TorchScript"),
+        ("(__torch__.torch). classes", "a class that is not written in TorchScript"),
+        ('getattr(x, "classes")', "a class that is not written in TorchScript"),
         ("x\xa0", "characters that torch does not write"),
     ],
 )

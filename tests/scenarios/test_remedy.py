@@ -23,7 +23,7 @@ from aftertrace.scenarios._crossfit import can_be_fitted
 from aftertrace.scenarios._remedy import _half, what_if
 from aftertrace.scenarios._remedy_options import RELEASES, Trained, Yardstick, judged_one, release_candidates
 from aftertrace.scenarios._remedy_training import Workshop, training_candidates, varied, what_if_training
-from aftertrace.scenarios._remedy_words import excess
+from aftertrace.scenarios._remedy_words import excess, recommendation
 from aftertrace.statistics import Interval
 from aftertrace.store import RunFolder
 
@@ -73,6 +73,16 @@ def test_the_recommended_option_is_the_cheapest_of_those_that_pass(leaky):
     passing = [each for each in remedy.options if each.passes]
     assert len(passing) > 1
     assert remedy.option(remedy.recommended).cost == min(each.cost for each in passing)
+
+
+def test_a_little_accuracy_is_not_worth_coarser_answers():
+    def option(lost, added):
+        parts = [Interval(value, None, None, 0.95, 1, "") for value in (lost, added)]
+        return RemedyOption(name="", kind="release", what="", accuracy_lost=parts[0], brier_added=parts[1]).cost
+
+    assert option(0.001, 0.01) < option(0.0, 0.1)
+    assert option(0.0, 0.1) < option(0.01, 0.01)
+    assert option(-0.1, -0.1) == option(0.0, 0.0) == RemedyOption(name="", kind="as it is", what="").cost
 
 
 def test_choosing_pays_for_the_number_of_options(leaky):
@@ -297,6 +307,15 @@ def test_a_release_that_changes_nothing_says_so():
     yardstick = Yardstick.of(LogitDrop(), judgement(), trained, adversary="none")
     candidate = next(each for each in release_candidates() if each.defense == TopK(1))
     assert judged_one((yardstick, trained), candidate).note == "releases what is released today"
+
+
+def test_noise_comes_with_what_was_not_tested(leaky):
+    _, remedy = leaky
+    noise = remedy.option("KeyedNoise(1)")
+    assert noise.passes
+    said = recommendation(replace(remedy, recommended=noise.name, again=noise))
+    assert "Not tested: slightly changed copies of a record get other noise" in said
+    assert "LabelOnly would cost less" not in said  # it passes, too
 
 
 def test_the_frontier_holds_what_nothing_beats():

@@ -14,8 +14,6 @@ from aftertrace.models._parts import Part, is_said, joined_left, joined_records
 from aftertrace.models._records import Records, records_of
 from aftertrace.posteriors import Role, pseudonyms
 
-FEWEST_DELETED = 20
-"""Deleted records below which a note says that little can be concluded."""
 Ints = NDArray[np.int64]
 
 
@@ -86,7 +84,7 @@ class Subjects:
             record=pseudonyms(names, key),
             person=None if persons is None else pseudonyms(persons, key),
             left=joined_left(parts),
-            notes=_notes(records, label, role),
+            notes=_notes(records, role),
         )
 
 
@@ -128,26 +126,14 @@ def _torn(names: Sequence[str], role: NDArray[np.int8]) -> Iterator[tuple[str, s
             yield name, Role(int(other)).name.lower(), Role(int(own)).name.lower()
 
 
-def _notes(records: Records, label: NDArray[np.object_], role: NDArray[np.int8]) -> tuple[str, ...]:
-    notes, deleted = [], role == Role.DELETED
-    count, classes = int(deleted.sum()), sorted(set(label[deleted]))
-    if count < FEWEST_DELETED:
-        notes.append(
-            f"Only {count} deleted record{'s' if count > 1 else ''}: below {FEWEST_DELETED}, intervals are so wide "
-            f"that hardly any limit can be decided."
-        )
-    if len(classes) == 1 and len(set(label)) > 1:
-        notes.append(
-            f"All deleted records are of class {classes[0]!r}: an attacker who knows this needs no model to leave out "
-            f"the others. Compare with unseen records of that class (--match)."
-        )
+def _notes(records: Records, role: NDArray[np.int8]) -> tuple[str, ...]:
     same = _alike(records, role)
-    if same:
-        notes.append(
-            f"{same} deleted record{'s have' if same > 1 else ' has'} the same content as an unseen one: no attack can "
-            f"tell these apart."
-        )
-    return tuple(notes)
+    if not same:
+        return ()
+    return (
+        f"{same} deleted record{'s have' if same > 1 else ' has'} the same content as an unseen one: no attack can "
+        f"tell these apart.",
+    )
 
 
 def _alike(records: Records, role: NDArray[np.int8]) -> int:

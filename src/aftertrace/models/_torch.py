@@ -1,6 +1,5 @@
 """Networks of torch: living modules, factories with weights beside them, TorchScript and programs of torch.export."""
 
-import pickle
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -109,7 +108,7 @@ def _module(reference: str) -> "nn.Module":
 
 def _load_weights(module: "nn.Module", reference: str, path: Path) -> None:
     state = _safetensors(path) if path.suffix == ".safetensors" else _pickled_weights(path)
-    have, want = set(state), set(module.state_dict())
+    have, want = set(map(str, state)), set(module.state_dict())
     if have != want:
         raise InputError(
             f"{path}: must hold the weights of {reference}; {_some('missing', want - have)}"
@@ -146,7 +145,7 @@ def _pickled_weights(path: Path) -> "Mapping[str, torch.Tensor]":
         with warnings.catch_warnings():  # about pickles of other protocols, which are refused or read all the same
             warnings.simplefilter("ignore")
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except Exception as error:  # a damaged pickle fails with anything
         raise InputError(
             f"{path}: holds no plain weights ({message(error)}), and nothing else is unpickled, since that runs the "
             f"file's code. Save `module.state_dict()` with safetensors."

@@ -107,7 +107,7 @@ class ExportedModel:
         except (*ASKING, KeyError) as error:
             shape = ", ".join(["Q", *("any" if size is None else str(size) for size in self.sizes[1:])])
             raise InputError(
-                f"{self.name}: takes records [{shape}], got {list(x.shape)}: {message(error)}. Bring them so."
+                f"{self.name}: takes records [{shape}], got {list(x.shape)}: {message(error)}. Bring such records."
             ) from error
 
     def _run(self, x: "torch.Tensor") -> Floats:

@@ -37,8 +37,8 @@ them; of other namespaces we do not know what they do."""
 NAMED = re.compile(r'\bgetattr\([\w.]+, "[\w.\-]*"\)')
 """How torch writes an attribute whose name is no identifier; anything else could spell `save` by escapes."""
 
-CLASSES = re.compile(rb"torch[.\n]classes[.\n](?!quantized[.\n])")
-"""Classes written in C++; torch's own quantized layers are some."""
+CLASSES = re.compile(rb'(?:\.\s*|torch\n)classes\b(?![.\n]quantized[.\n])|"classes"')
+"""Where classes written in C++ are looked up, in code or in a pickle; torch's own quantized layers are some."""
 
 
 def load_torchscript(path: Path) -> "nn.Module":

@@ -44,7 +44,7 @@ def encoded_columns(columns: Mapping[str, NDArray[Any]]) -> tuple[Floats, tuple[
     left_out = []
     for name, column in columns.items():
         try:
-            encoded += list(_encoded(Path("records"), name, pa.array(column, from_pandas=True)))
+            encoded += list(_encoded(Path("records"), name, pa.chunked_array([pa.array(column, from_pandas=True)])))
         except (PosteriorsError, pa.ArrowException):
             left_out.append(name)
     rows = len(next(iter(columns.values())))

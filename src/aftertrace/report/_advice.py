@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from aftertrace.results import ControlResult, Outcome, Result
+from aftertrace.results import ControlResult, Outcome, RemedyOption, Result
 
 _HEADLINES = {
     Outcome.LEAKS: "An outsider can tell which {unit}s {fate}.",
@@ -92,7 +92,8 @@ def advice(result: Result) -> Iterator[str]:
             yield "Audit every further version: what several of them show adds up."
         case Outcome.TOO_COSTLY:
             yield "Do not publish it yet: the leak is acceptable, the loss of accuracy is not."
-            yield "Delete in larger batches or train longer, and audit the outcome; or accept the cost, and say so."
+            yield from _remedy(result)
+            yield "Or accept the cost, and say so: raise the limit of accuracy_loss."
         case Outcome.NOT_SHOWN:
             yield "Set limits before you decide: without one, no audit can say that a model is good enough."
             yield from _still_possible(result)
@@ -100,6 +101,8 @@ def advice(result: Result) -> Iterator[str]:
         case Outcome.INCONCLUSIVE:
             yield "Until this is decided, treat the model as if deletions showed."
             yield _larger(result)
+            if result.remedy is not None:
+                yield from _remedy(result)
         case Outcome.INVALID:
             yield "Decide nothing by the figures of this report."
             yield from map(_repair, (control for control in result.controls if control.passed is False))
@@ -107,14 +110,33 @@ def advice(result: Result) -> Iterator[str]:
 
 def _against_a_leak(result: Result) -> Iterator[str]:
     yield "Do not publish the updated model as it is."
-    yield (
-        "Look for a remedy: the same audit with --what-if tries what to release and how to delete, and weighs each "
-        "against accuracy."
-    )
+    yield from _remedy(result)
     yield (
         "If both versions are public already, decide who must be told: the key beside the run turns the pseudonyms "
         "below back into records."
     )
+
+
+def _remedy(result: Result) -> Iterator[str]:
+    """What to change, if options were tried and one held; else how to find out."""
+    remedy = result.remedy
+    if remedy is None:
+        yield (
+            "Look for a remedy: the same audit with --what-if tries what to release and how to delete, and weighs each "
+            "against accuracy."
+        )
+    elif remedy.recommended is not None and remedy.confirmed:
+        best = remedy.option(remedy.recommended)
+        yield f"{best.what} On data that did not choose it, that stayed within every limit{_price(best)}."
+    else:
+        yield "No remedy is confirmed: see below what was tried, and what comes nearest."
+
+
+def _price(option: RemedyOption) -> str:
+    if option.accuracy_lost is None:
+        return ""
+    points = 100 * option.accuracy_lost.estimate
+    return " and costs no accuracy" if points < 0.05 else f" and costs {points:.1f} points of accuracy"
 
 
 def _still_possible(result: Result) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aftertrace.report._attacks import Curves, Evidence, Movement
+from aftertrace.report._remedy import TONES, Point, Remedies
 
 if TYPE_CHECKING:
     import altair as alt
@@ -23,6 +24,7 @@ PLACES = 161
 """Where the distribution of movements is drawn."""
 TWO_VERSIONS, CLASSICAL, LIMIT = "#0b5cad", "#8a8f98", "#b3261e"
 _ROLE_COLOURS = {"Deleted": "#b3261e", "Unseen": "#0b5cad", "Retained": "#2e7d4f", "Added": "#8a5a00"}
+_TONE_COLOURS = {"good": "#2e7d4f", "doubt": "#8a5a00", "bad": "#b3261e", "none": "#8a8f98"}
 _LINES = ["#0b5cad", "#c2571a", "#2e7d4f"]
 
 
@@ -34,9 +36,9 @@ class Drawing:
     narrow: str
 
 
-def draw(evidence: Evidence, *, who: str, unit: str, drop: str) -> dict[str, Drawing]:
-    """The charts of the evidence: "roc" and "movement"."""
-    return {
+def draw(evidence: Evidence, remedies: Remedies | None, *, who: str, unit: str, drop: str) -> dict[str, Drawing]:
+    """The charts of a page: "roc" and "movement", and "frontier" where there are remedies to draw."""
+    charts = {
         "roc": drawing(
             lambda width: _roc(evidence.roc, f"{who} {unit}s", width), "ROC curves with logarithmic axes", prefix="roc"
         ),
@@ -46,6 +48,13 @@ def draw(evidence: Evidence, *, who: str, unit: str, drop: str) -> dict[str, Dra
             prefix="movement",
         ),
     }
+    if remedies is not None and remedies.points:
+        charts["frontier"] = drawing(
+            lambda width: _frontier(remedies, width),
+            "AUC and accuracy lost of every option; the table below holds the same figures",
+            prefix="frontier",
+        )
+    return charts
 
 
 def drawing(make: Callable[[int], Any], label: str, *, prefix: str) -> Drawing:
@@ -68,6 +77,8 @@ def element(chart: "alt.LayerChart", label: str, *, prefix: str) -> str:
     styled.save(sink, format="svg")
     drawn = sink.getvalue()
     drawn = drawn[drawn.index("<svg") :]
+    # One picture with one description: what its parts say of themselves would be read out mark by mark.
+    drawn = re.sub(r' (role|aria-[a-z]+)="[^"]*"', "", drawn)
     names: dict[str, int] = {}
     drawn = re.sub(
         r'(\bid="|url\(#|href="#)([^")]+)',
@@ -150,6 +161,56 @@ def _movement(movements: Sequence[Movement], drop: str, width: int) -> "alt.Laye
         )
     )
     return alt.LayerChart(layer=[lines]).properties(width=width - 80, height=260)
+
+
+def _frontier(remedies: Remedies, width: int) -> "alt.LayerChart":
+    """A dot per option: what it gives away over what it costs, and a line through those that none other beats."""
+    import altair as alt
+
+    rows = [_placed(point) for point in remedies.points]
+    tones = [tone for tone in TONES if any(point.tone == tone for point in remedies.points)]
+    scale = alt.Scale(domain=[min([0.4, *(row["low"] for row in rows)]), 1], nice=False)
+    across = alt.Scale(nice=False, padding=18)
+    x = alt.X("lost:Q", scale=across, axis=alt.Axis(format="~p", tickCount=5), title="Accuracy lost")
+    y = alt.Y("auc:Q", scale=scale, title="AUC of the strongest attack")
+    level, low = alt.Y("level:Q", scale=scale), alt.Y("low:Q", scale=scale)
+    colour = alt.Color(
+        "tone:N",
+        scale=alt.Scale(domain=[TONES[tone] for tone in tones], range=[_TONE_COLOURS[tone] for tone in tones]),
+        legend=alt.Legend(title=None, orient="top", columns=2 if width == NARROW else 4, columnPadding=24),
+    )
+    best = [row for row, point in zip(rows, remedies.points, strict=True) if point.is_frontier]
+    limit = [] if remedies.limit is None else [{"level": remedies.limit}]
+    return alt.LayerChart(
+        layer=[
+            _chart(limit).mark_rule(color=LIMIT).encode(y=level),
+            _chart([{"level": 0.5}]).mark_rule(strokeDash=[4, 3], color=CLASSICAL).encode(y=level),
+            _chart(best).mark_line(color="#b9bdc4", strokeWidth=1.5).encode(x=x, y=y, order="lost:Q"),
+            _chart(rows).mark_rule(strokeWidth=1.5).encode(x=x, y=low, y2="high:Q", color=colour),
+            _chart(rows).mark_point(filled=True, size=70, opacity=1).encode(x=x, y=y, color=colour),
+            _chart(_numbers(remedies.points))
+            .mark_text(dx=8, dy=-9, fontSize=12, align="left", color="#000")
+            .encode(x=x, y=y, text="words:N"),
+        ]
+    ).properties(width=width - 80, height=300)
+
+
+def _placed(point: Point) -> dict[str, Any]:
+    """A row of the chart's data; without an interval the line has no length."""
+    auc = point.auc
+    low, high = (auc.estimate if end is None else end for end in (auc.low, auc.high))
+    return {"lost": point.lost, "auc": auc.estimate, "low": low, "high": high, "tone": TONES[point.tone]}
+
+
+def _numbers(points: Sequence[Point]) -> list[dict[str, Any]]:
+    """The numbers of the options at their places; those that stand together share a label."""
+    together: dict[tuple[float, int], list[Point]] = {}
+    for point in points:
+        together.setdefault((round(point.lost, 2), round(25 * point.auc.estimate)), []).append(point)
+    return [
+        {"lost": own[0].lost, "auc": own[0].auc.estimate, "words": ", ".join(str(point.number) for point in own)}
+        for own in together.values()
+    ]
 
 
 def _powers(smallest: float, largest: float, width: int) -> list[float]:

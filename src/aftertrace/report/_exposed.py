@@ -19,8 +19,8 @@ from aftertrace.statistics import benjamini_hochberg
 
 MOST = 10_000
 """Records that a page holds."""
-_CLASS, _NUMERIC = 1, 2
-"""Columns: of the class, and the first one of figures."""
+_CLASS = 1
+"""The column of the class."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Exposed:
     @property
     def data(self) -> dict[str, Any]:
         """For the page's script."""
-        return {"rows": self.rows, "classes": self.classes, "classAt": _CLASS, "numericFrom": _NUMERIC}
+        return {"rows": self.rows, "classes": self.classes, "classAt": _CLASS}
 
 
 def exposed(result: Result, scores: Scores, key: bytes, *, drop: str) -> Exposed:

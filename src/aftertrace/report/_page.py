@@ -12,6 +12,7 @@ from aftertrace.report._appendix import Appendix, appendix
 from aftertrace.report._attacks import Evidence, evidence
 from aftertrace.report._charts import draw
 from aftertrace.report._exposed import Exposed, exposed, is_score
+from aftertrace.report._remedy import Remedies, remedies
 from aftertrace.report._sentences import discoveries_sentence, release_sentences
 from aftertrace.report._summary import Summary, summary
 from aftertrace.results import Result, Scores, Widening
@@ -49,6 +50,7 @@ class Page:
     discoveries: str
     summary: Summary
     widening: Widening | None
+    remedies: Remedies | None
     evidence: Evidence
     exposed: Exposed
     appendix: Appendix
@@ -75,6 +77,7 @@ def page(result: Result, scores: Scores, *, manifest: Mapping[str, Any], key: by
         discoveries="" if found is None else discoveries_sentence(found, who),
         summary=summary(result),
         widening=result.widening,
+        remedies=None if result.remedy is None else remedies(result.remedy),
         evidence=evidence(result, scores),
         exposed=exposed(result, scores, key, drop=drop),
         appendix=appendix(result, manifest, release=release_sentences(result)),
@@ -92,7 +95,7 @@ def render(result: Result, scores: Scores, *, manifest: Mapping[str, Any], key: 
     shown = page(result, scores, manifest=manifest, key=key)
     charts = {
         name: {"wide": Markup(chart.wide), "narrow": Markup(chart.narrow)}
-        for name, chart in draw(shown.evidence, who=shown.who, unit=shown.unit, drop=shown.drop).items()
+        for name, chart in draw(shown.evidence, shown.remedies, who=shown.who, unit=shown.unit, drop=shown.drop).items()
     }
     script = files("aftertrace.report").joinpath("page.js").read_text(encoding="utf-8")
     digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -114,13 +117,13 @@ def environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["options"] = _options
+    made.filters["code"] = _code
     made.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return made
 
 
-def _options(text: str) -> "Markup":
-    """Options of the command line in a sentence, kept in one piece."""
+def _code(text: str) -> "Markup":
+    """A sentence whose options and words between backquotes are code, kept in one piece."""
     from markupsafe import Markup, escape
 
-    return Markup(re.sub(r"(--[a-z-]+)", r"<code>\1</code>", str(escape(text))))
+    return Markup(re.sub(r"`([^`]+)`|(--[a-z-]+)", r"<code>\1\2</code>", str(escape(text))))

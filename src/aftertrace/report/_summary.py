@@ -17,9 +17,9 @@ _STANDINGS = {
 }
 _MEASURES = {
     "auc": ("Told from unseen {unit}s", "AUC; 0.5 is guessing"),
-    "tpr_at_1pct": ("Found at 1 % false alarms", "share of {who} {unit}s"),
+    "tpr_at_1pct": ("Found at 1\u00a0% false alarms", "share of {who} {unit}s"),
     "per_record": ("Told one by one", "share of {who} {unit}s"),
-    "accuracy_loss": ("Accuracy lost by the update", "on unseen {unit}s"),
+    "accuracy_loss": ("Accuracy lost", "on unseen {unit}s"),
 }
 
 
@@ -105,7 +105,11 @@ def measures(result: Result) -> Iterator[Measure]:
 
 
 def _accepted(check: LimitCheck) -> str:
-    return f"{1 - check.limit:.2f} to {check.limit:.2f}" if check.name == "auc" else f"at most {_share(check.limit)}"
+    return (
+        f"{1 - check.limit:.2f} to {check.limit:.2f}"
+        if check.name == "auc"
+        else f"at most {100 * check.limit:.4g}\u00a0%"
+    )
 
 
 def _found(name: str, result: Result) -> str:
@@ -143,4 +147,4 @@ def _shares(estimate: float, low: float | None, high: float | None) -> str:
 
 
 def _share(value: float) -> str:
-    return f"{100 * value:z.1f} %"
+    return f"{100 * value:z.1f}\u00a0%"

@@ -173,6 +173,10 @@ def _closing_lines(result: Result) -> Iterable[str]:
             f"{own.test_accuracy.mean:.3f} on unseen ones."
         )
     yield from release_sentences(result)
+    if result.remedy is not None:
+        yield f"Remedy: {result.remedy.sentence}"
+    if result.widening is not None:
+        yield f"One pair of models tells of this pair only. {result.widening.how} {result.widening.command}"
     if result.training is not None and result.training.certificate is not None:
         yield f"Certificate: {result.training.certificate.sentence}"
     refused = {rate.refused for attack in result.attacks for rate in attack.rates if rate.refused}

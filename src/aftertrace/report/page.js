@@ -17,25 +17,41 @@
     });
   }
 
-  function records({ rows, classes, classAt, numericFrom }) {
+  // By the figure in a cell such as "< .0001" or "97 %", where there is one; cells without come last either way.
+  function order(left, right, numeric, up) {
+    if (!numeric) return (up ? 1 : -1) * left.localeCompare(right, "en", { numeric: true });
+    const [x, y] = [left, right].map((text) => parseFloat(text.match(/[+-]?\d*\.?\d+/)));
+    if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y);
+    return up ? x - y : y - x;
+  }
+
+  // Turns headings into buttons; `sort(column, numeric, up)` is called: figures first from the largest down.
+  function sortable(table, sort) {
+    const heads = [...table.tHead.rows[0].cells];
+    heads.forEach((head, column) => {
+      const numeric = head.classList.contains("n");
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = head.textContent;
+      button.addEventListener("click", () => {
+        const was = head.getAttribute("aria-sort");
+        const up = was === "none" ? !numeric : was === "descending";
+        heads.forEach((other) => other.setAttribute("aria-sort", "none"));
+        head.setAttribute("aria-sort", up ? "ascending" : "descending");
+        sort(column, numeric, up);
+      });
+      head.replaceChildren(button);
+      head.setAttribute("aria-sort", "none");
+    });
+  }
+
+  function records({ rows, classes, classAt }) {
     const SIZE = 50;
     const table = at("records-table");
     const body = table.tBodies[0];
-    const heads = [...table.tHead.rows[0].cells];
-    const state = { column: -1, up: false, page: 0, shown: rows.map((_, number) => number) };
-    const words = (row, column) => (column === classAt ? classes[row[column]] : row[column]);
-    // The figure in a cell such as "< .0001" or "97 %"; cells without one come last either way.
-    const figure = (text) => parseFloat(text.replace(/[^\d.+-]/g, ""));
-
-    function compare(a, b) {
-      const [left, right] = [a, b].map((number) => words(rows[number], state.column));
-      if (state.column < numericFrom) {
-        return (state.up ? 1 : -1) * left.localeCompare(right, "en", { numeric: true }) || a - b;
-      }
-      const [x, y] = [figure(left), figure(right)];
-      if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y) || a - b;
-      return (state.up ? x - y : y - x) || a - b;
-    }
+    const numeric = [...table.tHead.rows[0].cells].map((head) => head.classList.contains("n"));
+    const state = { sort: () => 0, page: 0, shown: [] };
+    const words = (number, column) => (column === classAt ? classes[rows[number][column]] : rows[number][column]);
 
     function choose() {
       const text = at("records-text").value.trim().toLowerCase();
@@ -44,7 +60,7 @@
         (own === "" || row[classAt] === Number(own)) &&
         (text === "" || row[0].includes(text) || classes[row[classAt]].toLowerCase().includes(text));
       state.shown = rows.map((_, number) => number).filter((number) => fits(rows[number]));
-      if (state.column >= 0) state.shown.sort(compare);
+      state.shown.sort((a, b) => state.sort(a, b) || a - b);
       state.page = 0;
       draw();
     }
@@ -56,9 +72,9 @@
       for (const number of page) {
         const line = add(body, "tr");
         rows[number].forEach((_, column) => {
-          const cell = add(line, column ? "td" : "th", words(rows[number], column));
+          const cell = add(line, column ? "td" : "th", words(number, column));
           if (!column) cell.scope = "row";
-          if (column >= numericFrom) cell.className = "n";
+          if (numeric[column]) cell.className = "n";
         });
       }
       const whole = all === rows.length ? "" : ` (of ${rows.length} in all)`;
@@ -67,22 +83,9 @@
       at("records-on").disabled = from + SIZE >= all;
     }
 
-    function sortBy(column) {
-      state.up = state.column === column ? !state.up : column < numericFrom;
-      state.column = column;
-      heads.forEach((head, place) => {
-        head.setAttribute("aria-sort", place !== column ? "none" : state.up ? "ascending" : "descending");
-      });
+    sortable(table, (column, isNumeric, up) => {
+      state.sort = (a, b) => order(words(a, column), words(b, column), isNumeric, up);
       choose();
-    }
-
-    heads.forEach((head, column) => {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.textContent = head.textContent;
-      button.addEventListener("click", () => sortBy(column));
-      head.replaceChildren(button);
-      head.setAttribute("aria-sort", "none");
     });
     choices(at("records-class"), classes);
     at("records-text").addEventListener("input", choose);
@@ -96,7 +99,7 @@
     }
     at("records-rest")?.remove();
     at("records-control").hidden = at("records-pages").hidden = false;
-    draw();
+    choose();
   }
 
   function roc({ least, attacked, unseen, curves }) {
@@ -142,6 +145,23 @@
     show();
   }
 
+  function remedies() {
+    const table = at("remedy-table");
+    const [body] = table.tBodies;
+    const lines = [...body.rows];
+    sortable(table, (column, numeric, up) => {
+      const text = (line) => line.cells[column].textContent;
+      body.append(...[...lines].sort((a, b) => order(text(a), text(b), numeric, up)));
+    });
+    at("remedy-within").addEventListener("change", ({ target }) => {
+      lines.forEach((line) => {
+        line.hidden = target.checked && line.dataset.tone !== "good";
+      });
+    });
+    at("remedy-control").hidden = false;
+  }
+
+  if (at("remedy-table")) remedies();
   records(data.records);
   roc(data.roc);
 })();

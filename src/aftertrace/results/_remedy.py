@@ -6,6 +6,8 @@ from typing import Literal
 from aftertrace.results._limits import LimitCheck, Standing
 from aftertrace.statistics import Interval
 
+ACCURACY_STEP = 0.005
+"""Less accuracy is not worth coarser posteriors, and samples of usual size could not tell it from none."""
 OptionKind = Literal["as it is", "release", "training", "both"]
 
 
@@ -20,7 +22,7 @@ class RemedyOption:
     `accuracy`: on unseen records after the update. `accuracy_lost`, `brier_added`: against what is done today; larger
     is worse (the Brier score is the mean squared distance from the truth, 0 to 2).
 
-    What could not be tried has no figure, and `note` says why.
+    What could not be tried has no figure, and `note` says why; else it says what a reader of the figures must know.
     """
 
     name: str
@@ -46,11 +48,15 @@ class RemedyOption:
         return None if self.auc is None else abs(self.auc.estimate - 0.5)
 
     @property
-    def cost(self) -> tuple[float, float]:
-        """What decides which option is cheapest: accuracy lost, then Brier score added; a gain costs nothing."""
-        parts = (self.accuracy_lost, self.brier_added)
-        first, second = (0.0 if part is None else max(part.estimate, 0.0) for part in parts)
-        return first, second
+    def cost(self) -> tuple[int, float]:
+        """What decides which option is cheapest: accuracy lost in steps of `ACCURACY_STEP`, then Brier score added.
+
+        A gain costs nothing.
+        """
+        lost, added = (
+            0.0 if part is None else max(part.estimate, 0.0) for part in (self.accuracy_lost, self.brier_added)
+        )
+        return round(lost / ACCURACY_STEP), added
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -101,7 +101,11 @@ def _sample_notes(judged: Posteriors, counts: Counts) -> Iterator[str]:
     labels = np.unique(judged.label[judged.role == Role.DELETED])
     if len(labels) == 1 and len(judged.classes) > 1:
         name = judged.classes[labels[0]]
-        yield f"All deleted ones are of class {name}: the figures say nothing of deletions from other classes."
+        yield (
+            f"All deleted ones are of class {name}: an attacker who knows this needs no model to leave out the others, "
+            f"and the figures say nothing of deletions from other classes. Compare with unseen ones of that class "
+            f"(--match)."
+        )
 
 
 def _unmoved_notes(table: Posteriors) -> Iterator[str]:

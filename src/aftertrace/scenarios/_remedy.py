@@ -47,7 +47,7 @@ def what_if(
     any limit.
 
     Half of the originals, chosen by the seed, choose, at a confidence that holds for all options together; the
-    cheapest that passes (accuracy lost, then Brier score added) is tried again on the other half, at the confidence of
+    cheapest that passes (`RemedyOption.cost`) is tried again on the other half, at the confidence of
     the audit. With one original, records or persons are halved, and all holds for that pair of models only.
     """
     require_limits(judgement)

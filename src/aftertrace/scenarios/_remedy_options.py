@@ -38,6 +38,7 @@ RELEASES: Mapping[Defense, str] = {
 """What is tried on the same answers, and what that is for a person."""
 _UNASKED = Discoveries(fdr=0.05, deleted=0, before=0, after=0, worse=0, unseen=0, needed=0)
 """Where there is no limit for single records: telling them takes long."""
+COPIES = "not tested: slightly changed copies of a record get other noise, which an attacker can average away"
 AS_IT_IS = "as it is"
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -171,7 +172,7 @@ def judged_one(context: tuple[Yardstick, Trained], candidate: Candidate) -> Reme
     by_limit = zip(*(checks for _, checks in found), strict=True)
     changed = candidate.kind != AS_IT_IS
     return replace(
-        candidate.option(_same(yardstick, trained, candidate, target)),
+        candidate.option(_note(yardstick, trained, candidate, target)),
         attack=strongest.name,
         auc=strongest.auc,
         checks=tuple(max(checks, key=excess) for checks in by_limit),
@@ -249,7 +250,10 @@ def _reach(found: AttackResult) -> float:
     return max(abs((auc.estimate if end is None else end) - 0.5) for end in (auc.low, auc.high))
 
 
-def _same(yardstick: Yardstick, trained: Trained, candidate: Candidate, shown: Posteriors) -> str:
+def _note(yardstick: Yardstick, trained: Trained, candidate: Candidate, shown: Posteriors) -> str:
+    """What a reader must know of the figures."""
+    if isinstance(candidate.defense, KeyedNoise):
+        return COPIES
     if candidate.kind != "release":
         return ""
     today = yardstick.released(trained.target, yardstick.today, "target")

@@ -14,7 +14,9 @@ TOO_FEW = (
     "there are too few of them."
 )
 SHARED = "Both halves share their unseen records: what confirms is not wholly apart from what chose."
-MOST_TIMES = 100
+LEAST = 0.0005
+"""What three decimals show."""
+MOST_TIMES = 10
 """How much more data is worth naming."""
 _NAMES = {
     "auc": "AUC",
@@ -37,7 +39,7 @@ def nearest_of(options: Sequence[RemedyOption]) -> RemedyOption | None:
     return min((each for each in options if each.checks), key=_distance, default=None)
 
 
-def _distance(option: RemedyOption) -> tuple[int, float, tuple[float, float]]:
+def _distance(option: RemedyOption) -> tuple[int, float, tuple[int, float]]:
     missed = [excess(check) for check in option.checks if check.standing is not Standing.WITHIN]
     return len(missed), max(missed, default=0.0), option.cost
 
@@ -50,7 +52,8 @@ def recommendation(remedy: Remedy) -> str:
     what = "Nothing needs to be changed" if best.kind == "as it is" else best.what.rstrip(".")
     figures = f"{_figures(again.checks)}{_price(best)}" if again.checks else again.note.rstrip(".")
     if remedy.confirmed:
-        return f"{what}: on {remedy.confirming} other {remedy.unit}, {figures}.{_cheaper(best, remedy)}"
+        caveat = f" {best.note[0].upper()}{best.note[1:]}." if best.note else ""
+        return f"{what}: on {remedy.confirming} other {remedy.unit}, {figures}.{caveat}{_cheaper(best, remedy)}"
     return (
         f"{best.name} is the cheapest option that passes on {remedy.choosing} {remedy.unit}, but {remedy.confirming} "
         f"others do not confirm it: {figures}. Do not rely on it before more {remedy.unit} do."
@@ -99,8 +102,9 @@ def _price(option: RemedyOption) -> str:
     lost, added = option.accuracy_lost, option.brier_added
     if lost is None or added is None:
         return ""
-    cost = "no accuracy" if lost.estimate < 0.0005 else f"{lost.estimate:.3f} of accuracy"
-    return f"; it costs {cost}, and changes the Brier score by {added.estimate:+.3f}"
+    cost = "no accuracy" if lost.estimate < LEAST else f"{lost.estimate:.3f} of accuracy"
+    more = "" if abs(added.estimate) < LEAST else f", and changes the Brier score by {added.estimate:+.3f}"
+    return f"; it costs {cost}{more}"
 
 
 def _cheaper(best: RemedyOption, remedy: Remedy) -> str:

@@ -1,0 +1,156 @@
+"""The first screen: it says what a verdict means and what to do, and never says more than the verdict does."""
+
+from dataclasses import replace
+
+import pytest
+
+from aftertrace.posteriors import Role
+from aftertrace.report import as_text
+from aftertrace.report._advice import advice, headline, meaning
+from aftertrace.report._forest import AucScale
+from aftertrace.report._summary import measures, summary
+from aftertrace.results import Discoveries, LimitCheck, Outcome, UpdateCost, Verdict, Widening
+from aftertrace.statistics import Interval
+
+
+def of(audit, outcome, **changes):
+    verdict = Verdict(outcome=outcome, sentence="So it is.", attack="LogitDrop", limit=None)
+    return replace(audit.result, verdict=verdict, **changes)
+
+
+def interval(estimate, low, high):
+    return Interval(estimate, low, high, 0.95, 6, "t over originals")
+
+
+def with_auc(result, auc):
+    attacks = tuple(replace(each, auc=auc) if each.name == "LogitDrop" else each for each in result.attacks)
+    return replace(result, attacks=attacks)
+
+
+@pytest.fixture(scope="module")
+def checked(audit):
+    """Every limit, and every standing."""
+    checks = (
+        LimitCheck.of("auc", 0.6, interval(0.75, 0.65, 0.85)),
+        LimitCheck.of("tpr_at_1pct", 0.03, interval(0.02, 0.01, 0.025)),
+        LimitCheck.unmeasured("per_record", 0.05, "900 unseen records are needed, got 18", confidence=0.95),
+        LimitCheck.of("accuracy_loss", 0.01, interval(0.0, -0.02, 0.02)),
+    )
+    result = of(
+        audit, Outcome.LEAKS, update=UpdateCost(queries=90, before=0.5, after=0.5, lost=interval(0, -0.02, 0.02))
+    )
+    return replace(result, verdict=replace(result.verdict, checks=checks, limit=0.6))
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_every_outcome_has_a_headline_a_meaning_and_a_next_step(audit, outcome):
+    result = of(audit, outcome)
+    assert headline(result).endswith(".")
+    assert list(meaning(result))
+    assert list(advice(result))
+    assert not any("{" in line for line in (headline(result), *meaning(result), *advice(result)))
+
+
+@pytest.mark.parametrize("outcome", [each for each in Outcome if each is not Outcome.WITHIN])
+def test_only_an_audit_within_its_limits_lets_a_model_go(audit, outcome):
+    assert not any("may be published" in line for line in advice(of(audit, outcome)))
+    assert any("may be published" in line for line in advice(of(audit, Outcome.WITHIN)))
+
+
+def test_an_invalid_audit_says_nothing_of_persons_and_shows_no_figure(audit):
+    result = of(audit, Outcome.INVALID)
+    assert [line for line in meaning(result) if any(letter.isdigit() for letter in line)] == []
+    assert summary(result).dot is None
+
+
+def test_the_failed_control_is_named(audit):
+    failed = tuple(replace(each, passed=each.name != "blind") for each in audit.result.controls)
+    assert any("--match" in line for line in advice(of(audit, Outcome.INVALID, controls=failed)))
+    failed = tuple(replace(each, passed=each.name != "permuted") for each in audit.result.controls)
+    assert any("permuted" in line for line in advice(of(audit, Outcome.INVALID, controls=failed)))
+
+
+def test_comparisons_are_counted_from_the_right_side(audit):
+    result = of(audit, Outcome.LEAKS)
+    over, under = (with_auc(result, interval(x, x - 0.1, x + 0.1)) for x in (0.8, 0.2))
+    assert "names the deleted one in 80 of 100" in next(meaning(over))
+    assert "finds the unseen one more suspicious in 80 of 100" in next(meaning(under))
+    assert "names the deleted one in 50 of 100" in next(meaning(with_auc(result, interval(0.497, 0.4, 0.6))))
+
+
+@pytest.mark.parametrize(
+    ("after", "unseen", "needed", "words"),
+    [
+        (3, 18, 700, "3 of 36 deleted records can be told one by one; 2 of them because of the update."),
+        (0, 18, 700, "Whether a single record can be told for certain is open: too few unseen ones stand beside it."),
+        (0, 900, 700, "No single record can be told for certain."),
+    ],
+)
+def test_single_records(audit, after, unseen, needed, words):
+    found = Discoveries(fdr=0.05, deleted=36, before=0, after=after, worse=min(after, 2), unseen=unseen, needed=needed)
+    assert words in meaning(of(audit, Outcome.LEAKS, discoveries=found))
+
+
+def test_more_originals_are_asked_for_where_they_would_decide(audit):
+    result = of(audit, Outcome.INCONCLUSIVE)
+    more = replace(result, verdict=replace(result.verdict, more_originals=40))
+    assert any("about 40 more originals" in line for line in advice(more))
+    widening = Widening(can=("a",), cannot=("b",), how="Simulate.", command="aftertrace run x.toml")
+    assert any("simulate more pairs" in line for line in advice(replace(result, widening=widening)))
+
+
+def test_one_pair_says_what_it_can_and_how_to_learn_more(audit, html_of):
+    widening = Widening(
+        can=("A.",), cannot=("B.",), how="See `aftertrace plan`.", command="aftertrace run <x>", models=70
+    )
+    text = html_of(replace(audit.result, widening=widening), audit.scores)
+    assert "What one pair of models can say" in text
+    assert "<code>aftertrace plan</code>" in text
+    assert "aftertrace run &lt;x&gt;" in text
+    assert "That trains 70 models." in text
+    assert "What one pair" not in html_of(audit.result, audit.scores)
+
+
+def test_persons_and_retained_records_are_called_so(audit):
+    persons = of(audit, Outcome.LEAKS, unit="person")
+    assert headline(persons) == "An outsider can tell which persons were deleted."
+    assert "unseen person" in next(meaning(persons))
+    retained = replace(persons, unit="record", settings={"scenario": {"attacked": "retained"}})
+    assert retained.attacked is Role.RETAINED
+    assert headline(retained) == "An outsider can tell which records stayed in the model."
+
+
+def test_limits_stand_beside_what_was_found(checked):
+    rows = [(row.accepted, row.found, row.standing, row.tone) for row in measures(checked)]
+    assert rows == [
+        ("0.40 to 0.60", "0.75 (0.65 to 0.85)", "Exceeded", "bad"),
+        ("at most 3\u00a0%", "2.0\u00a0% (1.0\u00a0% to 2.5\u00a0%)", "Within", "good"),
+        ("at most 5\u00a0%", "not measured", "Undecided", "doubt"),
+        ("at most 1\u00a0%", "0.0\u00a0% (-2.0\u00a0% to 2.0\u00a0%)", "Undecided", "doubt"),
+    ]
+    assert [row.note for row in measures(checked)] == ["", "", "900 unseen records are needed, got 18", ""]
+    assert list(measures(checked))[3].about == "50.0\u00a0% before, 50.0\u00a0% after"
+
+
+def test_the_terminal_lists_limits(checked):
+    text = as_text(checked, width=100, colour=False)
+    assert "Limit: Told from unseen records: accepted 0.40 to 0.60, found 0.75 (0.65 to 0.85): exceeded." in text
+    assert text.count("Limit: ") == 4
+
+
+def test_without_limits_what_was_measured_is_shown(audit):
+    result = of(audit, Outcome.NOT_SHOWN, discoveries=None)
+    assert [(row.name, row.standing) for row in measures(result)] == [("Told from unseen records", "No limit set")]
+    scale = summary(result).scale
+    assert scale.limit_at is None
+
+
+def test_places_on_the_scale():
+    scale = AucScale.of([interval(0.9, 0.85, 0.95)], limit=0.6)
+    assert (scale.least, scale.half, scale.limit_at) == (0.4, pytest.approx(16.67), pytest.approx(33.33))
+    assert scale.place(1) == 100
+    assert [words for words, _ in scale.ticks] == ["1.0", "0.8", "0.6", "0.4"]
+    wide = AucScale.of([interval(0.3, 0.12, 0.4)], limit=None)
+    assert wide.least == 0.1
+    alone = wide.dot(Interval(0.3, None, None, 0.95, 1, "none"))
+    assert alone.low == alone.high == alone.at
