@@ -13,7 +13,7 @@ from aftertrace.data import load
 from aftertrace.engine import choose
 from aftertrace.errors import ExperimentError
 from aftertrace.procedures import Procedure
-from aftertrace.results import Exposure, ExposureResult, Limits, ReproductionResult, SweepResult
+from aftertrace.results import Exposure, ExposureResult, History, Limits, ReproductionResult, SweepResult
 from aftertrace.scenarios import (
     MOST_ORIGINALS,
     Experiment,
@@ -339,3 +339,35 @@ def _subject(data: str | Path, target: str | None, model: str, changes: Sequence
             source=source,
         )
     return Experiment.from_dict(table, source=source)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Audits of releases, one after the other."""
+
+    history: History
+
+    def __str__(self) -> str:
+        from aftertrace.report import history_text
+
+        return history_text(self.history)
+
+    def to_html(self, path: Path | str) -> Path:
+        """Write the page, one file that works offline."""
+        from aftertrace.report import render_history
+
+        write_atomically(Path(path), render_history(self.history).encode())
+        return Path(path)
+
+    def to_csv(self, path: Path | str) -> Path:
+        """Write a row per release."""
+        write_atomically(Path(path), self.history.to_csv().encode())
+        return Path(path)
+
+
+def compare(runs: Sequence[Path | str], *, budget: float | None = None) -> Comparison:
+    """Put finished runs and audits side by side, by their folders, in the order of their releases.
+
+    `budget`: how likely at most a release of the whole period may pass although it exceeds a limit.
+    """
+    return Comparison(history=History.of_folders([Path(run) for run in runs], budget=budget))

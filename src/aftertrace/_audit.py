@@ -121,6 +121,7 @@ def audit(
     trust_pickle: bool = False,
     limits: Limits | Mapping[str, float] | Path | str | None = None,
     claim: Claim | None = None,
+    confidence: float = 0.95,
     shadow: Experiment | Path | str | None = None,
     seed: int = 0,
     attacks: Sequence[Attack] = (),
@@ -182,7 +183,7 @@ def audit(
     side = None if shadow is None else _shadow(shadow, brought.table.classes, jobs, memory, data_dir, progress)
     result, scores = audit_posteriors(
         brought,
-        AuditSettings(limits=limits, claim=claim, seed=seed, match=match),
+        AuditSettings(limits=limits, claim=claim, confidence=confidence, seed=seed, match=match),
         shadow=side,
         attacks=attacks,
         remedy=what_if,

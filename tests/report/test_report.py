@@ -233,3 +233,26 @@ def test_the_page_of_an_exposure(exposed, tmp_path):
     by_class = [(exposed.rows.label == k).sum() for k in range(3)]
     for name, number in zip(exposed.classes, by_class, strict=True):
         assert re.search(rf">{name}</th>\s*<td[^>]*>{number}<", text)
+
+
+def test_scores_of_a_language_model_are_called_scores():
+    rng = np.random.default_rng(0)
+    before = rng.normal(3, 1, 240)
+    after = before + np.r_[rng.normal(0.8, 0.5, 120), rng.normal(0, 0.5, 120)]
+    role = ["deleted"] * 120 + ["unseen"] * 120
+    audit = at.audit(before[:, None], after[:, None], role=role, outputs="loss")
+    text = render(audit.result, audit.scores, manifest=audit.manifest, key=KEY)
+    assert "Score drop" in text
+    assert "onfidence in the true class" not in visible(text).split("Words")[0]
+    heads = shown_page(audit).exposed.heads
+    assert heads == ("Record", "Before", "After", "Score drop", "Above unseen", "Worse (p)")
+
+
+def test_persons_are_called_persons():
+    table = simulated_posteriors(leak=2, seed=0, originals=1, pairs=40)
+    role = np.where(table.role == 0, "deleted", "unseen").tolist()
+    person = [f"p{k // 2}-{word}" for k, word in enumerate(role)]
+    audit = at.audit(table.values[:, 0], table.values[:, 1], label=table.label, role=role, person=person)
+    text = visible(render(audit.result, audit.scores, manifest=audit.manifest, key=KEY))
+    assert "The most exposed persons" in text
+    assert not re.search(r"\bp\d+-(deleted|unseen)\b", text)

@@ -90,7 +90,12 @@ def test_the_first_screen_says_what_to_do_and_what_it_costs(audit):
 def test_the_frontier_is_of_those_that_none_other_beats():
     made = remedies(CONFIRMED)
     assert made.limit == 0.6
-    assert [(point.number, point.is_frontier) for point in made.points] == [(1, False), (2, True), (3, True), (4, False)]
+    assert [(point.number, point.is_frontier) for point in made.points] == [
+        (1, False),
+        (2, True),
+        (3, True),
+        (4, False),
+    ]
 
 
 def test_numbers_of_options_that_stand_together_share_a_label():

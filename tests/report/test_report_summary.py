@@ -81,7 +81,7 @@ def test_comparisons_are_counted_from_the_right_side(audit):
 @pytest.mark.parametrize(
     ("after", "unseen", "needed", "words"),
     [
-        (3, 18, 700, "3 of 36 deleted records can be told one by one; 2 of them because of the update."),
+        (3, 18, 700, "3 of 36 deleted records can be told one by one; of 2 it is shown that the update made it so."),
         (0, 18, 700, "Whether a single record can be told for certain is open: too few unseen ones stand beside it."),
         (0, 900, 700, "No single record can be told for certain."),
     ],

@@ -1,4 +1,4 @@
-"""What users bring: persons, several versions, scores, an auditor who knows the truth, a shadow side, and what is said."""
+"""What users bring: persons, versions, scores, an auditor who knows the truth, a shadow side, and what is said."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import aftertrace as at
-from aftertrace.attacks import Superset, largest_drop, simulated_posteriors
+from aftertrace.attacks import Superset, largest_drop, logit_drop, simulated_posteriors
 from aftertrace.engine import InProcess
 from aftertrace.errors import ExperimentError, InputError, PosteriorsError, UnsupportedError
 from aftertrace.posteriors import Posteriors, Role, membership
@@ -14,7 +14,7 @@ from aftertrace.results import Outcome
 from aftertrace.scenarios import AuditSettings, Brought, Experiment, audit_posteriors, shadow_side
 from aftertrace.scenarios._crossfit import FOLDS, CrossFitted, _folds
 from aftertrace.scenarios._persons import Persons
-from aftertrace.statistics import auc
+from aftertrace.statistics import auc, auc_interval_one_pair
 
 
 def pair(leak, seed, pairs=100):
@@ -65,8 +65,10 @@ def test_records_of_one_person_are_not_independent():
     by_person = by_record = 0
     for seed in range(60):
         table, person = of_persons(seed, sizes=(2, 6))
-        person_auc = audit_posteriors(Brought(table=table, person=person))[0].attack("LogitDrop").auc
-        record_auc = audit_posteriors(Brought(table=table))[0].attack("LogitDrop").auc
+        persons, drop = Persons.of(table, person), logit_drop(table)
+        own, deleted = persons.mean(drop), persons.table.role == Role.DELETED
+        person_auc = auc_interval_one_pair(own[deleted], own[~deleted])
+        record_auc = auc_interval_one_pair(drop[table.role == 0], drop[table.role == 1])
         by_person += not person_auc.low <= 0.5 <= person_auc.high
         by_record += not record_auc.low <= 0.5 <= record_auc.high
     assert by_person <= 8  # binomial(60, .05): above by chance .006

@@ -15,6 +15,8 @@ from aftertrace.scenarios import Judgement, assess, limits_of, read_limits
 from aftertrace.scenarios._update import update_cost
 from aftertrace.statistics import Interval
 
+ROLES = ["unseen"] * 200
+
 
 def interval(low, high, estimate=None):
     return Interval((low + high) / 2 if estimate is None else estimate, low, high, 0.95, 40, "by hand")
@@ -158,7 +160,7 @@ def test_an_update_that_changes_no_answer_is_not_certain_to_cost_nothing():
 
 
 def test_the_interval_of_lost_accuracy_covers():
-    """A tenth of answers turns wrong, a twentieth right: .05 is lost; binomial(300, .95) is below 273 by chance .002."""
+    """A tenth of answers turns wrong, a twentieth right: .05 is lost. Binomial(300, .95): below 273 by chance .002."""
     rng, covered = np.random.default_rng(0), 0
     for _ in range(300):
         state = rng.choice(3, 200, p=[0.1, 0.05, 0.85])
@@ -168,7 +170,7 @@ def test_the_interval_of_lost_accuracy_covers():
             np.stack([first, 1 - first], 1),
             np.stack([last, 1 - last], 1),
             label=np.zeros(200, int),
-            role=["unseen"] * 200,
+            role=ROLES,
         )
         lost = update_cost(table, confidence=0.95).lost
         covered += lost.low <= 0.05 <= lost.high

@@ -87,13 +87,16 @@ class Superset:
             early_stopping=False,
             categorical_features=[0] if len(table.classes) <= _MOST_CATEGORIES else None,
             random_state=int(rng.integers(2**31)),
-        ).fit(features, is_deleted, sample_weight=weight)
+        )
+        # without unequal weights, as scikit-learn bins weighted columns one percentile after the other: a second each
+        edges = None if count[0] == count[1] else [_edges(column) for column in features.T]
+        boosting.fit(_binned(features, edges), is_deleted, sample_weight=None if edges is None else weight)
         reference = np.sort(features, axis=0)
         data = TrainingData(_normal_scores(features, reference), is_deleted.astype(np.int64), 2, weight)
         linear = LogisticTrainer(C=0.1, scaled=False).fit(
             data, np.ones((1, len(table)), dtype=bool), streams=[np.random.SeedSequence(0)]
         )
-        return SupersetScorer(self, boosting, linear, reference, np.sort(self._untrained(table)[~is_deleted]))
+        return SupersetScorer(self, boosting, edges, linear, reference, np.sort(self._untrained(table)[~is_deleted]))
 
     def _untrained(self, table: Posteriors) -> Array:
         """The score of the prior. [Q]"""
@@ -103,10 +106,13 @@ class Superset:
 
 @dataclass(frozen=True, eq=False)
 class SupersetScorer:
-    """A fitted `Superset`: its two classifiers, and what ranks are taken among: `reference` [n, F], `unseen` [n']."""
+    """A fitted `Superset`: its two classifiers, the `edges` of the bins that boosting sees each column in (None: as it
+    is), and what ranks are taken among: `reference` [n, F], `unseen` [n'].
+    """
 
     attack: Superset
     boosting: Any
+    edges: list[Array] | None
     linear: Models
     reference: Array
     unseen: Array
@@ -116,9 +122,25 @@ class SupersetScorer:
         features = superset_features(target, classical=self.attack.classical)
         scores, one = _normal_scores(features, self.reference), np.zeros(len(target), dtype=np.int64)
         logs = self.linear.log_posteriors(scores, one)
-        learned = (self.boosting.decision_function(features) + logs[:, 1] - logs[:, 0]) / 2
+        learned = (self.boosting.decision_function(_binned(features, self.edges)) + logs[:, 1] - logs[:, 0]) / 2
         prior = _normal_scores(self.attack._untrained(target)[:, None], self.unseen[:, None])[:, 0]
         return expit(learned + _PRIOR * prior)
+
+
+def _edges(column: Array) -> Array:
+    """Bounds of at most 255 bins with about as many values each, as boosting draws them without weights."""
+    different = np.unique(column)
+    if len(different) <= _MOST_CATEGORIES:
+        return (different[:-1] + different[1:]) / 2
+    return np.unique(np.percentile(column, np.linspace(0, 100, _MOST_CATEGORIES + 1)[1:-1], method="midpoint"))
+
+
+def _binned(features: Array, edges: list[Array] | None) -> Array:
+    """The bin of each value; the class, in the first column, stays as it is."""
+    if edges is None:
+        return features
+    rest = [np.searchsorted(own, column) for own, column in zip(edges[1:], features.T[1:], strict=True)]
+    return np.column_stack([features[:, 0], *rest]).astype(np.float64)
 
 
 def _normal_scores(values: Array, reference: Array) -> Array:

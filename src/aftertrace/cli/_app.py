@@ -304,6 +304,33 @@ def report(run: Annotated[Path, typer.Argument(help="The folder of a finished ru
     return ExitCode.OK
 
 
+@app.command()
+@guarded
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs or audits, the oldest first.")],
+    budget: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="How likely some release may pass wrongly in all, such as 0.1: what is left?"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write history.html and history.csv into this folder.")] = None,
+) -> ExitCode:
+    """Put the audits of releases side by side: what changed, and how likely one of them passed wrongly.
+
+    Exits with 1 where more than the budget is spent.
+    """
+    from aftertrace._api import compare as compare_runs
+    from aftertrace.store import make_folder
+
+    found = compare_runs(runs, budget=budget)
+    typer.echo(str(found))
+    if out is not None:
+        make_folder(out)
+        typer.echo(f"Table:  {found.to_csv(out / 'history.csv')}")
+        typer.echo(f"Report: {found.to_html(out / 'history.html')}")
+    left = found.history.left
+    return ExitCode.LIMIT_EXCEEDED if left is not None and left < 0 else ExitCode.OK
+
+
 @app.command(name="compile")
 @guarded
 def compile_trainers() -> ExitCode:

@@ -60,6 +60,9 @@ def audit(
             "ceiling is the limit of the AUC.",
         ),
     ] = None,
+    confidence: Annotated[
+        float, typer.Option(help="Of intervals; `aftertrace compare` says which to use next.")
+    ] = 0.95,
     shadow: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="An experiment with data and training like yours: attacks learn from it."),
@@ -112,6 +115,7 @@ def audit(
             trust_pickle=trust_pickle,
             limits=limits_given(limits, fail_above),
             claim=_claim(claim),
+            confidence=confidence,
             shadow=shadow,
             match=match,
             what_if=what_if,

@@ -71,10 +71,8 @@ def _one_by_one(result: Result) -> Iterator[str]:
     if found is None:
         return
     if found.after:
-        yield (
-            f"{found.after} of {found.deleted} {who} {result.unit}s can be told one by one; {found.worse} of them "
-            f"because of the update."
-        )
+        cause = f"of {found.worse or 'none'} it is shown that the update made it so"
+        yield f"{found.after} of {found.deleted} {who} {result.unit}s can be told one by one; {cause}."
     elif found.unseen < found.needed:
         yield f"Whether a single {result.unit} can be told for certain is open: too few unseen ones stand beside it."
     else:

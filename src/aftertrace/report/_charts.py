@@ -25,6 +25,8 @@ PLACES = 161
 TWO_VERSIONS, CLASSICAL, LIMIT = "#0b5cad", "#8a8f98", "#b3261e"
 _ROLE_COLOURS = {"Deleted": "#b3261e", "Unseen": "#0b5cad", "Retained": "#2e7d4f", "Added": "#8a5a00"}
 _TONE_COLOURS = {"good": "#2e7d4f", "doubt": "#8a5a00", "bad": "#b3261e", "none": "#8a8f98"}
+_HALO = {"color": "#fff", "stroke": "#fff", "strokeWidth": 4}
+"""Behind a number, so that it can be read on a dot."""
 _LINES = ["#0b5cad", "#c2571a", "#2e7d4f"]
 
 
@@ -179,6 +181,7 @@ def _frontier(remedies: Remedies, width: int) -> "alt.LayerChart":
         scale=alt.Scale(domain=[TONES[tone] for tone in tones], range=[_TONE_COLOURS[tone] for tone in tones]),
         legend=alt.Legend(title=None, orient="top", columns=2 if width == NARROW else 4, columnPadding=24),
     )
+    numbers = _chart(_numbers(remedies.points)).encode(x=x, y=y, text="words:N")
     best = [row for row, point in zip(rows, remedies.points, strict=True) if point.is_frontier]
     limit = [] if remedies.limit is None else [{"level": remedies.limit}]
     return alt.LayerChart(
@@ -188,9 +191,10 @@ def _frontier(remedies: Remedies, width: int) -> "alt.LayerChart":
             _chart(best).mark_line(color="#b9bdc4", strokeWidth=1.5).encode(x=x, y=y, order="lost:Q"),
             _chart(rows).mark_rule(strokeWidth=1.5).encode(x=x, y=low, y2="high:Q", color=colour),
             _chart(rows).mark_point(filled=True, size=70, opacity=1).encode(x=x, y=y, color=colour),
-            _chart(_numbers(remedies.points))
-            .mark_text(dx=8, dy=-9, fontSize=12, align="left", color="#000")
-            .encode(x=x, y=y, text="words:N"),
+            *(
+                numbers.mark_text(**style, dx=8, dy=-9, fontSize=12, align="left")
+                for style in (_HALO, {"color": "#000"})
+            ),
         ]
     ).properties(width=width - 80, height=300)
 

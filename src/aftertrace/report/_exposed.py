@@ -1,8 +1,8 @@
 """The records that were attacked, most exposed first, as a table that tells no one who they are.
 
-Names are pseudonyms. Confidences are rounded to a tenth: with exact ones, whoever can ask both versions could look a
-person up in the table and would learn more from the report than from the models. Equal scores are ordered by pseudonym,
-so that the order of the rows does not tell the order of the records in a file either.
+Names are pseudonyms. Confidences are rounded to a tenth and drops to a digit: with exact ones, whoever can ask both
+versions could look a person up in the table and would learn more from the report than from the models. Equal scores are
+ordered by pseudonym, so that the order of the rows does not tell the order of the records in a file either.
 """
 
 import math
@@ -19,15 +19,17 @@ from aftertrace.statistics import benjamini_hochberg
 
 MOST = 10_000
 """Records that a page holds."""
-_CLASS = 1
-"""The column of the class."""
+_FIGURES = ("Above unseen", "Worse (p)")
 
 
 @dataclass(frozen=True)
 class Exposed:
-    """Rows of the table, at most `MOST` of `all`, in words; the class of a row is a number in `classes`."""
+    """Rows of the table, at most `MOST` of `all`, in words; in the column `class_at`, if there is one, a number in
+    `classes`.
+    """
 
     heads: tuple[str, ...]
+    class_at: int | None
     rows: tuple[tuple[str | int, ...], ...]
     classes: tuple[str, ...]
     all: int
@@ -36,7 +38,7 @@ class Exposed:
     def first(self) -> list[tuple[str, ...]]:
         """The rows that are shown without a script."""
         return [
-            tuple(self.classes[int(cell)] if place == _CLASS else str(cell) for place, cell in enumerate(row))
+            tuple(self.classes[int(cell)] if place == self.class_at else str(cell) for place, cell in enumerate(row))
             for row in self.rows[:EXPOSED]
         ]
 
@@ -53,7 +55,7 @@ class Exposed:
     @property
     def data(self) -> dict[str, Any]:
         """For the page's script."""
-        return {"rows": self.rows, "classes": self.classes, "classAt": _CLASS}
+        return {"rows": self.rows, "classes": self.classes, "classAt": self.class_at}
 
 
 def exposed(result: Result, scores: Scores, key: bytes, *, drop: str) -> Exposed:
@@ -66,13 +68,15 @@ def exposed(result: Result, scores: Scores, key: bytes, *, drop: str) -> Exposed
     order = np.lexsort((names, -score[attacked]))[:MOST]
     rows, worse = attacked[order], _made_worse(result, scores, attacked)
     below = np.searchsorted(unseen, score[rows], side="left") / max(unseen.size, 1)
+    bare = is_score(result)
     return Exposed(
-        heads=(result.unit.capitalize(), "Class", "Before", "After", drop, "Above unseen", "Worse (p)"),
+        heads=(result.unit.capitalize(), *(() if bare else ("Class",)), "Before", "After", drop, *_FIGURES),
+        class_at=None if bare else 1,
         rows=tuple(
             (
                 str(name),
-                int(scores.label[row]),
-                *_moved(scores.phi[row], is_score=is_score(result)),
+                *(() if bare else (int(scores.label[row]),)),
+                *_moved(scores.phi[row], is_score=bare),
                 f"{math.floor(100 * share)} %",
                 _p_value(worse[int(scores.record[row])]),
             )
@@ -90,13 +94,13 @@ def is_score(result: Result) -> bool:
 
 def _moved(phi: NDArray[np.float64], *, is_score: bool) -> tuple[str, str, str]:
     """Before, after and the drop, as coarse as they may leave the run."""
-    before, after = (f"{float(f'{each:.2g}'):g}" if is_score else f"{1 / (1 + math.exp(-each)):.1f}" for each in phi)
-    return before, after, _signed(phi[0] - phi[1])
+    before, after = (_one_digit(each) if is_score else f"{1 / (1 + math.exp(-each)):.1f}" for each in phi)
+    drop = phi[0] - phi[1]
+    return before, after, f"{'+' if drop > 0 else ''}{_one_digit(drop)}"
 
 
-def _signed(drop: float) -> str:
-    """To one digit."""
-    return f"{float(f'{drop:.1g}'):+g}" if drop else "0"
+def _one_digit(value: float) -> str:
+    return f"{float(f'{value:.1g}'):g}"
 
 
 def _made_worse(result: Result, scores: Scores, attacked: NDArray[np.intp]) -> dict[int, float]:

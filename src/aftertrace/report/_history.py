@@ -12,8 +12,7 @@ from aftertrace.report._charts import CLASSICAL, LIMIT, NARROW, TWO_VERSIONS, WI
 from aftertrace.report._page import environment
 from aftertrace.report._records import _BADGES, DASH, _interval
 from aftertrace.report._terminal import _COLOUR, _MARK, _ends
-from aftertrace.results import LimitCheck
-from aftertrace.results._history import History, Release
+from aftertrace.results import History, LimitCheck, Release
 
 if TYPE_CHECKING:
     import altair as alt

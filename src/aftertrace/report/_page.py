@@ -74,7 +74,7 @@ def page(result: Result, scores: Scores, *, manifest: Mapping[str, Any], key: by
         rounding=rounding,
         confidence=f"{result.attack(result.verdict.attack).auc.confidence:.0%}",
         finished=str(manifest.get("finished", ""))[:10],
-        discoveries="" if found is None else discoveries_sentence(found, who),
+        discoveries="" if found is None else discoveries_sentence(found, who, result.unit),
         summary=summary(result),
         widening=result.widening,
         remedies=None if result.remedy is None else remedies(result.remedy),

@@ -87,7 +87,7 @@ def _row(option: RemedyOption, remedy: Remedy) -> OptionRow:
             _cost(option.brier_added),
             DASH if option.accuracy is None else f"{option.accuracy:.3f}",
         ),
-        note=option.note,
+        note=_sentence(option.note),
     )
 
 
@@ -98,6 +98,10 @@ def _tone(checks: tuple[LimitCheck, ...]) -> str:
     if Standing.UNDECIDED in standings:
         return "doubt"
     return "good" if standings else "none"
+
+
+def _sentence(note: str) -> str:
+    return f"{note[0].upper()}{note[1:].rstrip('.')}." if note else ""
 
 
 def _cost(found: Interval | None) -> str:

@@ -6,25 +6,25 @@ from aftertrace.results import Discoveries, Result
 from aftertrace.statistics import Interval
 
 
-def discoveries_sentence(found: Discoveries, who: str = "deleted") -> str:
+def discoveries_sentence(found: Discoveries, who: str = "deleted", unit: str = "record") -> str:
     """How many records of a role are exposed before and after and made worse, beside what, and what that needs."""
-    what = "deletions" if who == "deleted" else "records"
+    what = "deletions" if who == "deleted" else f"{unit}s"
     head = (
-        f"Single {what}, at a false discovery rate of {found.fdr:.0%}: of {found.deleted} {who} records "
+        f"Single {what}, at a false discovery rate of {found.fdr:.0%}: of {found.deleted} {who} {unit}s "
         f"{found.before} are exposed before (by the original alone), {found.after} after (by both versions), and "
         f"{found.worse} made worse by the deletion"
     )
     if found.unseen < found.needed and not (found.before or found.after):
         return (
-            f"{head}. Only {found.unseen} unseen records stand beside an original: for one deletion of {found.deleted} "
+            f"{head}. Only {found.unseen} unseen {unit}s stand beside an original: for one deletion of {found.deleted} "
             f"to stand out alone takes {found.needed}."
         )
     itself, rest = found.compared_with_itself, found.deleted - found.compared_with_itself
     sentences = [f"{head}."]
     if itself:
-        sentences.append(f"{itself} records are compared with themselves, by originals that never saw them.")
+        sentences.append(f"{itself} {unit}s are compared with themselves, by originals that never saw them.")
     if rest:
-        sentences.append(f"{rest} records are compared with the unseen records of their original.")
+        sentences.append(f"{rest} {unit}s are compared with the unseen {unit}s of their original.")
     return " ".join(sentences)
 
 

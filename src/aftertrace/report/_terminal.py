@@ -165,7 +165,7 @@ def _rates(attack: AttackResult) -> Iterable[str]:
 def _closing_lines(result: Result) -> Iterable[str]:
     yield "Controls: " + "; ".join(map(_control, result.controls)) + "."
     if result.discoveries is not None:
-        yield discoveries_sentence(result.discoveries, result.attacked.name.lower())
+        yield discoveries_sentence(result.discoveries, result.attacked.name.lower(), result.unit)
     if result.overfitting is not None:
         own = result.overfitting
         yield (

@@ -56,9 +56,9 @@
     function choose() {
       const text = at("records-text").value.trim().toLowerCase();
       const own = at("records-class").value;
+      const called = (row) => (classAt === null ? "" : classes[row[classAt]].toLowerCase());
       const fits = (row) =>
-        (own === "" || row[classAt] === Number(own)) &&
-        (text === "" || row[0].includes(text) || classes[row[classAt]].toLowerCase().includes(text));
+        (own === "" || row[classAt] === Number(own)) && (row[0].includes(text) || called(row).includes(text));
       state.shown = rows.map((_, number) => number).filter((number) => fits(rows[number]));
       state.shown.sort((a, b) => state.sort(a, b) || a - b);
       state.page = 0;

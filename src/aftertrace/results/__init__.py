@@ -18,6 +18,7 @@ from aftertrace.results._canaries import (
     Remainder,
 )
 from aftertrace.results._exposure import Exposure, ExposureResult
+from aftertrace.results._history import Change, History, Release
 from aftertrace.results._limits import LimitCheck, Limits, Standing
 from aftertrace.results._records import (
     FORMAT,
@@ -59,6 +60,7 @@ __all__ = [
     "CanaryScoreResult",
     "CellResult",
     "Certificate",
+    "Change",
     "Claim",
     "ClaimResult",
     "ControlResult",
@@ -70,12 +72,14 @@ __all__ = [
     "FigureRow",
     "Finding",
     "GuessRule",
+    "History",
     "LimitCheck",
     "Limits",
     "OptionKind",
     "Outcome",
     "Overfitting",
     "PrivacyResult",
+    "Release",
     "Remainder",
     "Remedy",
     "RemedyOption",

@@ -89,11 +89,11 @@ def assess(
         raise UnsupportedError(f"Attacks of one run must have different names; {twice!r} comes twice.")
     for attack in attacks:
         check_needs(attack, target, adversary=Adversary.NONE if shadow is None else adversary)
-    task = _ScoringTask(shadow, target, judgement.seed)
+    task = ScoringTask(shadow, target, judgement.seed)
     marks: dict[str, _Marks] = {}
     progress("attacks", 0, len(attacks))
     longest_first = sorted(attacks, key=_expected_rank)
-    for number, mark in engine.map(_score, task, longest_first):
+    for number, mark in engine.map(score_with, task, longest_first):
         marks[longest_first[number].name] = mark
         progress("attacks", len(marks), len(attacks))
 
@@ -103,9 +103,9 @@ def assess(
         target, shadow = persons.table, None
         features = None if features is None else persons.mean(features)
         marks = {name: _Marks(persons.mean(mark.target), None) for name, mark in marks.items()}
-    sample = _Sample.of(shadow, target, judgement)
+    sample = Sample.of(shadow, target, judgement)
     against = _against_classical(attacks, marks, sample)
-    results = tuple(_judge(attack, marks, against.get(attack.name), sample) for attack in attacks)
+    results = tuple(judge_attack(attack, marks, against.get(attack.name), sample) for attack in attacks)
     found = next(each for each in results if each.name == judgement.attack)
     score = marks[judgement.attack].target
     checks = controls(score, target, judgement, features=features)
@@ -138,7 +138,7 @@ def assess(
     )
 
 
-def _more_originals(score: Array, target: Posteriors, sample: "_Sample", limit: float) -> int | None:
+def _more_originals(score: Array, target: Posteriors, sample: "Sample", limit: float) -> int | None:
     """About how many originals more than there are put the limit outside the interval; None if nothing tells."""
     rows, m = sample.rows, len(np.unique(sample.original))
     pairs = np.unique(target.pair[rows]).size
@@ -152,7 +152,7 @@ def _more_originals(score: Array, target: Posteriors, sample: "_Sample", limit: 
 
 
 @dataclass(frozen=True, eq=False)
-class _ScoringTask:
+class ScoringTask:
     shadow: Posteriors | None
     target: Posteriors
     seed: int
@@ -174,7 +174,7 @@ def _expected_rank(attack: Attack) -> int:
     return ranks.get(attack.classifier, 2) if isinstance(attack, FeatureAttack) else 3
 
 
-def _score(task: _ScoringTask, attack: Attack) -> _Marks:
+def score_with(task: ScoringTask, attack: Attack) -> _Marks:
     scorer = attack.fit(task.shadow, rng=rng_for(task.seed, Stream.ATTACK, attack.name))
     everything = task.target if task.shadow is None else concatenate([task.target, _apart(task.shadow, task.target)])
     score = scorer.score(everything)  # at once: what a forest costs is the call
@@ -191,7 +191,7 @@ def _apart(shadow: Posteriors, target: Posteriors) -> Posteriors:
 
 
 @dataclass(frozen=True, eq=False)
-class _Sample:
+class Sample:
     """The rows that figures are computed from."""
 
     rows: NDArray[np.intp]  # evaluated deleted and unseen queries of the target
@@ -205,7 +205,7 @@ class _Sample:
     judgement: Judgement
 
     @classmethod
-    def of(cls, shadow: Posteriors | None, target: Posteriors, judgement: Judgement) -> "_Sample":
+    def of(cls, shadow: Posteriors | None, target: Posteriors, judgement: Judgement) -> "Sample":
         rows = np.flatnonzero(target.is_compared)
         is_deleted = target.is_attacked[rows]
         calibration = np.zeros(len(rows), dtype=bool)
@@ -237,8 +237,8 @@ class _Sample:
         return interval_of(own, self.is_deleted, self.original, self.judgement.confidence, crossed=self.crossed_records)
 
 
-def _judge(
-    attack: Attack, marks: Mapping[str, _Marks], against: AgainstClassical | None, sample: _Sample
+def judge_attack(
+    attack: Attack, marks: Mapping[str, _Marks], against: AgainstClassical | None, sample: Sample
 ) -> AttackResult:
     mark = marks[attack.name]
     threshold, accuracy, notes = None, None, []
@@ -275,7 +275,7 @@ def _judge(
     )
 
 
-def _rate(mark: _Marks, fpr: float, sample: _Sample) -> RateAtFpr:
+def _rate(mark: _Marks, fpr: float, sample: Sample) -> RateAtFpr:
     own = mark.target[sample.rows]
     calibration = own[sample.calibration] if mark.shadow is None else mark.shadow[sample.shadow_held_out]
     evaluated = ~sample.is_deleted & ~sample.calibration
@@ -290,7 +290,7 @@ def _rate(mark: _Marks, fpr: float, sample: _Sample) -> RateAtFpr:
     )
 
 
-def _degradation(mark: _Marks, classical: _Marks, sample: _Sample) -> Degradation:
+def _degradation(mark: _Marks, classical: _Marks, sample: Sample) -> Degradation:
     truth = [
         np.where(sample.is_deleted, each.target[sample.rows], 1 - each.target[sample.rows])
         for each in (mark, classical)
@@ -299,7 +299,7 @@ def _degradation(mark: _Marks, classical: _Marks, sample: _Sample) -> Degradatio
 
 
 def _against_classical(
-    attacks: Sequence[Attack], marks: Mapping[str, _Marks], sample: _Sample
+    attacks: Sequence[Attack], marks: Mapping[str, _Marks], sample: Sample
 ) -> dict[str, AgainstClassical]:
     """Sign-flip tests of all attacks on two versions at once, Holm over all of them."""
     tested = [attack for attack in attacks if not attack.classical and attack.opponent in marks]

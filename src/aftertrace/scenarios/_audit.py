@@ -20,14 +20,14 @@ from aftertrace.attacks import (
     Superset,
 )
 from aftertrace.engine import Engine, InProcess
-from aftertrace.errors import PosteriorsError, UnsupportedError
+from aftertrace.errors import InputError, PosteriorsError, UnsupportedError
 from aftertrace.posteriors import Kind, Posteriors, Role, Use
-from aftertrace.results import Claim, Counts, DataSummary, Limits, Result, Scores, Verdict
+from aftertrace.results import Claim, Counts, DataSummary, Limits, Outcome, Result, Scores, Verdict
 from aftertrace.scenarios._assess import Assessment, Progress, assess
 from aftertrace.scenarios._audit_words import audit_not_tested, audit_notes, audit_threat_model, matching_notes
 from aftertrace.scenarios._crossfit import CrossFitted, can_be_fitted
 from aftertrace.scenarios._persons import Persons
-from aftertrace.scenarios._remedy import what_if
+from aftertrace.scenarios._remedy import require_limits, what_if
 from aftertrace.scenarios._shadow import ShadowSide
 from aftertrace.scenarios._verdict import BLIND, Judgement
 from aftertrace.scenarios._widening import widening_of
@@ -80,6 +80,10 @@ class AuditSettings:
     seed: int = 0
     match: bool = False
 
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.confidence < 1:
+            raise InputError(f"`confidence` must be at least 0.5 and below 1, such as 0.95, got {self.confidence}.")
+
 
 def audit_posteriors(
     brought: Brought,
@@ -116,6 +120,8 @@ def audit_posteriors(
         seed=settings.seed,
         crossed=tied,
     )
+    if remedy:
+        require_limits(judgement)
     assessment = assess(
         None if shadow is None else shadow.table,
         kept.table,
@@ -154,7 +160,7 @@ def audit_posteriors(
         discoveries=assessment.discoveries,
         update=assessment.update,
         remedy=None
-        if not remedy
+        if not remedy or assessment.verdict.outcome is Outcome.INVALID
         else what_if(
             None if shadow is None else shadow.table,
             kept.table,

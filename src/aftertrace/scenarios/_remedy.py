@@ -11,7 +11,7 @@ from aftertrace.attacks import Adversary, Attack
 from aftertrace.engine import Engine, InProcess
 from aftertrace.errors import InputError
 from aftertrace.posteriors import Posteriors, Role
-from aftertrace.results._remedy import Remedy, RemedyOption
+from aftertrace.results import Remedy, RemedyOption
 from aftertrace.scenarios._assess import Progress
 from aftertrace.scenarios._remedy_options import (
     AS_IT_IS,

@@ -11,15 +11,14 @@ from aftertrace.defenses import Defense, KeyedNoise, LabelOnly, Rounding, Temper
 from aftertrace.engine import Engine
 from aftertrace.errors import AftertraceError, UnsupportedError
 from aftertrace.posteriors import Kind, Posteriors, Role, correctness
-from aftertrace.results import AttackResult, Discoveries, LimitCheck, UpdateCost
-from aftertrace.results._remedy import OptionKind, RemedyOption
-from aftertrace.scenarios._assess import Progress, _judge, _Sample, _score, _ScoringTask
+from aftertrace.results import AttackResult, Discoveries, LimitCheck, OptionKind, RemedyOption, UpdateCost
+from aftertrace.scenarios._assess import Progress, Sample, ScoringTask, judge_attack, score_with
 from aftertrace.scenarios._checks import limit_checks
 from aftertrace.scenarios._crossfit import CrossFitted, can_be_fitted
 from aftertrace.scenarios._persons import Persons
 from aftertrace.scenarios._remedy_words import excess
 from aftertrace.scenarios._slices import discoveries
-from aftertrace.scenarios._update import _interval
+from aftertrace.scenarios._update import mean_lost
 from aftertrace.scenarios._verdict import Judgement
 from aftertrace.statistics import Interval
 
@@ -207,15 +206,15 @@ class _Costs:
         )
         _, unit = np.unique(original, return_inverse=True)
         confidence = yardstick.judgement.confidence
-        accuracy_lost = _interval(now - then + lost, unit, confidence)
-        update = _interval(before - then + lost, unit, confidence)
+        accuracy_lost = mean_lost(now - then + lost, unit, confidence)
+        update = mean_lost(before - then + lost, unit, confidence)
         accuracy = float(now.mean()) if trained.accuracy is None else trained.accuracy
         after = accuracy - accuracy_lost.estimate
         return cls(
             update=UpdateCost(queries=len(rows), before=after + update.estimate, after=after, lost=update),
             accuracy=after,
             accuracy_lost=accuracy_lost,
-            brier_added=_interval(error_then - error_now + added, unit, confidence),
+            brier_added=mean_lost(error_then - error_now + added, unit, confidence),
         )
 
 
@@ -230,12 +229,12 @@ def _mounted(
         except UnsupportedError as error:
             refused.append(str(error))
             continue
-        marks, table, own = _score(_ScoringTask(shadow, target, judgement.seed), attack), target, shadow
+        marks, table, own = score_with(ScoringTask(shadow, target, judgement.seed), attack), target, shadow
         if trained.person is not None:
             persons = Persons.of(target, trained.person)
             marks, table, own = replace(marks, target=persons.mean(marks.target), shadow=None), persons.table, None
-        sample = _Sample.of(own, table, judgement)
-        found = _judge(attack, {attack.name: marks}, None, sample)
+        sample = Sample.of(own, table, judgement)
+        found = judge_attack(attack, {attack.name: marks}, None, sample)
         told = _UNASKED
         if judgement.limits.per_record is not None:
             told = discoveries(table.confidence[:, 0], marks.target, table, sample.rows)

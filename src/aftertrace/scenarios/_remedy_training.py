@@ -11,7 +11,7 @@ from aftertrace.engine import Engine, InProcess
 from aftertrace.errors import AftertraceError
 from aftertrace.posteriors import Posteriors, Role, correctness
 from aftertrace.procedures import Procedure
-from aftertrace.results._remedy import Remedy, RemedyOption
+from aftertrace.results import Remedy, RemedyOption
 from aftertrace.scenarios._assess import Progress
 from aftertrace.scenarios._experiment import Experiment
 from aftertrace.scenarios._memory import process_bytes, within

@@ -3,8 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from aftertrace.results import LimitCheck, Standing
-from aftertrace.results._remedy import Remedy, RemedyOption
+from aftertrace.results import LimitCheck, Remedy, RemedyOption, Standing
 
 ONE_PAIR = (
     "One pair of models: its records were halved to choose and to confirm, and all of this holds for that pair only."

@@ -16,12 +16,14 @@ from aftertrace.attacks import Adversary, Attack
 from aftertrace.data import Dataset, DataSpec, load
 from aftertrace.defenses import utility_cost
 from aftertrace.engine import Engine, InProcess
+from aftertrace.errors import ExperimentError
 from aftertrace.posteriors import Posteriors, Role, Use
 from aftertrace.procedures import Procedure
 from aftertrace.results import (
     Certificate,
     Counts,
     DataSummary,
+    Outcome,
     Overfitting,
     PrivacyResult,
     Result,
@@ -90,6 +92,8 @@ def run_experiment(
     `most_originals`; the verdict is then that of a confidence sequence, which looking does not spoil. `what_if`: other
     releases and trainings are tried too (`what_if_training`), with as many further target originals.
     """
+    if what_if and experiment.largest_auc is None and not experiment.limits.given():
+        raise ExperimentError(["limits: what would pass needs limits to pass: give some, such as auc = 0.6, got none"])
     engine = engine or InProcess()
     if not is_compiled():
         progress(COMPILING, 0, 0)
@@ -164,11 +168,11 @@ def run_experiment(
         utility=utility,
         privacy=_privacy(experiment, simulations["target"], assessment),
         remedy=None
-        if not what_if
+        if not what_if or assessment.verdict.outcome is Outcome.INVALID
         else what_if_training(
             experiment,
             next(each for each in every_attack if each.name == verdict.attack),
-            replace(judgement, sequence=None),
+            judgement,
             Workshop(
                 read=read or partial(load, data_dir=data_dir),
                 folder=folder,

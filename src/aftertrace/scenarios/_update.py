@@ -22,11 +22,11 @@ def update_cost(table: Posteriors, *, confidence: float) -> UpdateCost | None:
         queries=len(rows),
         before=float(before.mean()),
         after=float(after.mean()),
-        lost=_interval(before - after, which, confidence),
+        lost=mean_lost(before - after, which, confidence),
     )
 
 
-def _interval(lost: NDArray[np.float64], original: NDArray[np.intp], confidence: float) -> Interval:
+def mean_lost(lost: NDArray[np.float64], original: NDArray[np.intp], confidence: float) -> Interval:
     m = int(original.max()) + 1
     if m == 1:
         return _over_records(lost, confidence)

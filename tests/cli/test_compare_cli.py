@@ -1,0 +1,48 @@
+"""`aftertrace compare`: folders in, table and page out, and a budget that can be overspent."""
+
+import pytest
+from typer.testing import CliRunner
+
+from aftertrace.attacks import simulated_posteriors
+from aftertrace.cli import app
+from aftertrace.posteriors import Role
+
+
+@pytest.fixture(scope="module")
+def audits(tmp_path_factory):
+    """Two audits with a limit, in folders."""
+    import aftertrace as at
+
+    folders = []
+    for seed in (0, 1):
+        table = simulated_posteriors(leak=1, seed=seed, originals=1, pairs=40)
+        role = ["deleted" if each == Role.DELETED else "unseen" for each in table.role]
+        folders.append(tmp_path_factory.mktemp("releases") / f"v{seed}")
+        at.audit(*(table.values[:, version] for version in (0, 1)), label=table.label, role=role, limits={"auc": 0.6},
+                 out=folders[-1])  # fmt: skip
+    return [str(folder) for folder in folders]
+
+
+def compare(*words):
+    return CliRunner().invoke(app, ["compare", *words])
+
+
+def test_audits_side_by_side(audits, tmp_path):
+    done = compare(*audits, "--budget", "0.1", "--out", str(tmp_path / "history"))
+    assert done.exit_code == 0, done.output
+    assert "2 releases were audited." in done.output
+    assert "of at most 5%" in " ".join(done.output.split())
+    assert sorted(each.name for each in (tmp_path / "history").iterdir()) == ["history.csv", "history.html"]
+
+
+def test_a_budget_that_is_overspent(audits):
+    assert compare(*audits, "--budget", "0.01").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"), [(["nowhere"], "no readable result.json"), (["--budget", "2"], "between 0 and 1")]
+)
+def test_bad_input(audits, words, message):
+    done = compare(*audits, *words)
+    assert done.exit_code == 2
+    assert message in " ".join(done.output.split())
