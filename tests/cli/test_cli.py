@@ -182,7 +182,10 @@ MISTAKES = {
         ],
         "The 'max_leaf_nodes' parameter of DecisionTreeClassifier must be an int",
     ),
-    "no classifier": (["run", "demo", "--set", "model.name=math:pi"], "must be a class, got os:system"),
+    "no classifier": (
+        ["run", "demo", "--set", "model.name=math:pi"],
+        "must be a class or a function, got math:pi, which is a float",
+    ),
     "a regressor": (
         ["run", "demo", "--set", "model.name=sklearn.linear_model:LinearRegression"],
         "must be a torch.nn.Module or a classifier with scikit-learn's interface",

@@ -175,7 +175,7 @@ class TestBadInput:
             (Demanding, {"depth": 1, "momentum": 0.5}, "'momentum' is a parameter of the training and of .*:Demanding"),
             (Demanding, {"depth": 1, "shape": [2]}, "'shape' is a parameter of the training and of"),
             (EarlyStopping, {}, "must be a torch.nn.Module or a classifier with scikit-learn's interface"),
-            (problem, {}, "must be a class, got .*:problem, which is a function"),
+            (problem, {}, ":problem must make a classifier with fit and predict_proba, made TrainingData"),
         ],
     )
     def test_in_the_experiment(self, kind, params, message):

@@ -27,7 +27,6 @@ from aftertrace.cli._progress import ProgressDisplay
 from aftertrace.errors import InputError
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Audits what machine unlearning gives away about the people who asked to be deleted.",

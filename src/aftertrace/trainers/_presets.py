@@ -243,9 +243,10 @@ class Model:
         """A classifier that a function makes."""
         self._check(list(asked(function)), "")
         try:
-            return SklearnTrainer(_is_classifier(function(**self.params), self.name))
+            made = function(**self.params)
         except (TypeError, ValueError) as error:
             raise ExperimentError([f"model.params: {self.name} cannot be made: {error}"]) from error
+        return SklearnTrainer(_is_classifier(made, self.name))
 
     def _module(self, asked: Mapping[str, bool]) -> NetworkTrainer:
         """A network whose class has parameters `asked`, and needs those that are true."""

@@ -1,0 +1,21 @@
+"""How the deployer trains, and the models that came of it."""
+
+import joblib
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+
+def pipeline(strength: float = 1.0) -> Pipeline:
+    """The model before it is trained; `strength` is how far it may bend towards single records."""
+    return make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=2000))
+
+
+def before() -> Pipeline:
+    """The model before the deletions."""
+    return joblib.load("work/before.joblib")
+
+
+def after() -> Pipeline:
+    """The model after them."""
+    return joblib.load("work/after.joblib")
