@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lowest bench setup clean
+.PHONY: demo test docs lowest bench setup clean
 
 setup: $(VENV)/.ready
 
@@ -25,6 +25,10 @@ test: setup
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
+docs: setup
+	$(BIN)/python docs/_site/reference.py
+	$(BIN)/mkdocs build --strict
+
 lowest:
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-lowest.txt -e '.[dev]'
@@ -37,4 +41,4 @@ bench: setup
 	$(BIN)/python benchmarks/networks.py
 
 clean:
-	rm -rf $(VENV) .venv-lowest runs
+	rm -rf $(VENV) .venv-lowest runs site

@@ -1,9 +1,13 @@
-"""Every example of the README and of docs/ runs."""
+"""Every example of the README and of docs/ runs, and the pages that are made from the code are as it says."""
 
+import importlib.util
 import json
 import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +18,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import RandomForestClassifier
 from typer.testing import CliRunner
 
+import aftertrace as at
 from aftertrace.cli import app
 from aftertrace.models._http_settings import read_settings
 from aftertrace.reproduction import SCALES
@@ -21,62 +26,140 @@ from aftertrace.results import Result
 from aftertrace.scenarios import Experiment, Sweep, read_limits
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
+COMMAND = re.compile(r"(?:PYTHONPATH=\. )?aftertrace ")
+
+
+def fences(page):
+    """Language and text of each fenced block."""
+    return re.findall(r"^```(\w*)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
 
 
 def blocks(language):
     """Fenced blocks of a language, with a name each."""
     for page in PAGES:
-        fences = re.findall(r"^```(\w*)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
-        for number, text in enumerate(text for kind, text in fences if kind == language):
+        for number, text in enumerate(text for kind, text in fences(page) if kind == language):
             yield pytest.param(text, id=f"{page.stem}-{number}")
 
 
-@pytest.fixture
-def workplace(tmp_path, monkeypatch):
-    """A folder with a finished run and the arrays that examples speak of."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(SCALES, "quick", replace(SCALES["quick"], originals=6, pairs=2))
+def files_of_pages():
+    """Blocks that are files: those after a paragraph that ends with the file's name and a colon."""
+    for page in PAGES:
+        yield from re.findall(r"`([\w-]+\.\w+)`:\n\n```\w+\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def commands():
+    """Each command of the pages once."""
+    lines = [line for block in blocks("") for line in block.values[0].splitlines()]
+    return list(dict.fromkeys(line.split("  #")[0] for line in lines if COMMAND.match(line)))
+
+
+@pytest.fixture(scope="module")
+def names():
+    """What examples in Python speak of: answers of two versions, and three models with their records."""
     rng = np.random.default_rng(0)
     before = rng.dirichlet([2, 2], 80)
+    data = load_breast_cancer()
+    label = data.target_names[data.target]
+    deleted, kept, unseen = np.split(rng.permutation(len(label)), [60, 250])
+    trained = [np.concatenate([deleted[:30], deleted[30:], kept]), np.concatenate([deleted[30:], kept]), kept]
+    original, halfway, updated = (
+        RandomForestClassifier(10, random_state=0).fit(data.data[rows], label[rows]) for rows in trained
+    )
     return {
         "before": before,
         "after": (before + rng.dirichlet([2, 2], 80)) / 2,
         "label": rng.integers(0, 2, 80),
         "role": ["deleted", "unseen"] * 40,
+        "original": original, "halfway": halfway, "updated": updated,
+        "x_deleted": data.data[deleted], "y_deleted": label[deleted],
+        "x_unseen": data.data[unseen], "y_unseen": label[unseen],
     }
 
 
-def small_demo():
-    done = CliRunner().invoke(
-        app,
-        ["run", "demo", "--out", "runs/demo", "--no-report", "--jobs", "1",
-         *(f"--set=scenario.{side}.{key}" for side in ("shadow", "target") for key in ("originals=6", "pairs=3")),
-         "--set=attacks.classifiers=['tree']"],
-    )  # fmt: skip
-    assert done.exit_code == 0, done.output
+@pytest.fixture(scope="module")
+def prepared(names, tmp_path_factory):
+    """A folder with the files that examples speak of, and some finished runs."""
+    folder = tmp_path_factory.mktemp("prepared")
+    for name, text in files_of_pages():
+        (folder / name).write_text(text)
+    write_models(folder, names)
+    write_answers(folder, names)
+    run_small_demo(folder / "runs" / "demo")
+    answers = {name: names[name] for name in ("before", "after", "label", "role")}
+    for place in ("runs/first", "runs/second"):
+        at.audit(**answers, limits={"auc": 0.6}, out=folder / place)
+    (folder / "limits.toml").write_text("[limits]\nauc = 0.6\n")
+    return folder
+
+
+def write_models(folder, names):
+    """Models as files, the records to ask them about, and a table to simulate from."""
+    for name, model in (("before", names["original"]), ("after", names["updated"])):
+        skops.io.dump(model, folder / f"{name}.skops")
+    columns = [f"f{k}" for k in range(names["x_deleted"].shape[1])]
+    rows = {}
+    for role in ("deleted", "unseen"):
+        records = zip(names[f"x_{role}"].tolist(), names[f"y_{role}"], strict=True)
+        rows[role] = [",".join([*map(repr, x), y]) for x, y in records]
+        (folder / f"{role}.csv").write_text("\n".join([",".join([*columns, "label"]), *rows[role]]))
+    table = [",".join([*columns, "diagnosis"]), *rows["deleted"], *rows["unseen"]]
+    (folder / "patients.csv").write_text("\n".join(table))
+
+
+def write_answers(folder, names):
+    """Posteriors of two versions with the roles of their records, and a table of people."""
+    values = zip(range(80), names["label"], names["role"], names["before"], names["after"], strict=True)
+    first, second = ["record,label,role,0,1"], ["record,label,0,1"]
+    for record, label, role, before, after in values:
+        first.append(f"{record},{label},{role},{before[0]},{before[1]}")
+        second.append(f"{record},{label},{after[0]},{after[1]}")
+    people = [f"{a},{b},{c}" for a, b, c in zip(*names["before"].T, names["label"], strict=True)]
+    for name, lines in (("v1.csv", first), ("v2.csv", second), ("people.csv", ["age,height,bought", *people])):
+        (folder / name).write_text("\n".join(lines))
+
+
+def run_small_demo(out):
+    sizes = [f"scenario.{side}.{key}" for side in ("shadow", "target") for key in ("originals=6", "pairs=3")]
+    at.run("demo", changes=[*sizes, "attacks.classifiers=['tree']"], out=out)
+
+
+@pytest.fixture
+def workplace(prepared, tmp_path, monkeypatch):
+    """A copy of that folder to work in, where modules and programs are found."""
+    folder = tmp_path / "work"
+    shutil.copytree(prepared, folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.delitem(sys.modules, "training", raising=False)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setitem(SCALES, "quick", replace(SCALES["quick"], originals=6, pairs=2))
+    return folder
 
 
 @pytest.mark.parametrize("code", list(blocks("python")))
-def test_python_examples_run(code, workplace, capsys):
-    if "runs/demo" in code:
-        small_demo()
-    exec(compile(code, "example", "exec"), workplace)
+def test_python_examples_run(code, workplace, names, capsys):
+    exec(compile(code, "example", "exec"), {**names, "__name__": "example"})
 
 
 @pytest.mark.parametrize("text", list(blocks("toml")))
-def test_experiment_examples_are_read_and_show_the_defaults(text, tmp_path):
-    path = tmp_path / "x.toml"
+def test_settings_are_read(text, workplace, request):
+    path = workplace / "settings.toml"
     path.write_text(text)
     if text.startswith("[limits]"):
         assert read_limits(path).given()
-        return
-    if text.startswith("url"):
+    elif text.startswith("url"):
         assert read_settings(path).classes == ("benign", "malignant")
-        return
-    if "[sweep]" in text:
+    elif "[sweep]" in text:
         assert len(Sweep.from_toml(path).cells) > 1
-        return
+    else:
+        assert Experiment.from_toml(path).model.trainer()
+
+
+def test_the_first_experiment_shows_the_defaults(tmp_path):
+    path = tmp_path / "defaults.toml"
+    path.write_text(next(text for kind, text in fences(ROOT / "docs" / "experiments.md") if kind == "toml"))
     assert Experiment.from_toml(path) == Experiment.from_dict({"data": {"name": "adult"}})
 
 
@@ -89,46 +172,17 @@ def test_posterior_examples_are_read(text, tmp_path):
     assert len(read_pair(path, path)) == 2
 
 
-def commands():
-    lines = [line for block in blocks("") for line in block.values[0].splitlines()]
-    return [line for line in lines if line.startswith("aftertrace ")]
-
-
 def test_there_are_examples_of_every_kind():
     assert all(list(blocks(kind)) for kind in ("python", "toml", "csv", ""))
-    assert len(commands()) >= 3
-
-
-def models_and_records():
-    """Two forests before and after deletions, as skops files, and the records to ask them about."""
-    data = load_breast_cancer()
-    deleted, unseen = np.arange(60), np.arange(200, 300)
-    for name, rows in (("before", np.arange(200)), ("after", np.arange(60, 200))):
-        model = RandomForestClassifier(10, random_state=0).fit(data.data[rows], data.target[rows])
-        skops.io.dump(model, f"{name}.skops")
-    header = ",".join(["record", "label", *(f"f{k}" for k in range(data.data.shape[1]))])
-    for name, rows in (("deleted", deleted), ("unseen", unseen)):
-        lines = [",".join(map(repr, [k, int(data.target[k]), *data.data[k].tolist()])) for k in rows.tolist()]
-        Path(f"{name}.csv").write_text("\n".join([header, *lines]))
+    assert len(commands()) >= 10
+    assert {"training.py", "train.py", "simulation.toml", "command.toml"} <= {name for name, _ in files_of_pages()}
 
 
 @pytest.mark.parametrize("line", commands())
 def test_commands_run(line, workplace):
     if "adult" in line and not os.environ.get("AFTERTRACE_DATA"):
         pytest.skip("needs the files of UCI Adult: set AFTERTRACE_DATA")
-    rows = zip(range(80), workplace["label"], workplace["before"], workplace["after"], workplace["role"], strict=True)
-    first, second, roles = ["record,label,0,1"], ["record,label,0,1"], ["record,role"]
-    for record, label, before, after, role in rows:
-        first.append(f"{record},{label},{before[0]},{before[1]}")
-        second.append(f"{record},{label},{after[0]},{after[1]}")
-        roles.append(f"{record},{role}")
-    for name, lines in (("v1.csv", first), ("v2.csv", second), ("roles.csv", roles)):
-        Path(name).write_text("\n".join(lines))
-    people = zip(*workplace["before"].T, workplace["label"], strict=True)
-    Path("limits.toml").write_text("[limits]\nauc = 0.6\n")
-    models_and_records()
-    Path("people.csv").write_text("\n".join(["age,height,bought", *(f"{a},{b},{c}" for a, b, c in people)]))
-    words = shlex.split(line)[1:]
+    words = shlex.split(line.removeprefix("PYTHONPATH=. "))[1:]
     if words[0] in ("run", "plan"):
         words += [
             "--set=attacks.classifiers=['tree']",
@@ -140,13 +194,46 @@ def test_commands_run(line, workplace):
     assert done.exit_code in (0, 1, 3), done.output
 
 
+def test_the_quick_start_takes_at_most_three_commands_from_installation_to_verdict(workplace):
+    """As a user would: the words of the README, in a shell, with the command that is installed."""
+    block = next(text for kind, text in fences(README) if not kind and "pip install" in text)
+    install, *rest = block.splitlines()
+    assert install.startswith("pip install aftertrace")
+    assert 1 <= len(rest) <= 2
+    for line in rest:
+        done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
+        assert done.returncode in (0, 1, 3), done.stderr
+        assert re.search(r"AUC 0\.\d\d \(95% interval", done.stdout)
+
+
+def test_ten_lines_of_python_judge_two_models():
+    code = next(text for kind, text in fences(README) if kind == "python")
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+
+
 def test_the_schema_is_the_one_in_the_docs():
     """Written from `Result.schema()`; a difference is a change of the format."""
     assert json.loads((ROOT / "docs" / "result.schema.json").read_text()) == Result.schema()
 
 
+def test_pages_made_from_the_code_are_as_it_says():
+    path = ROOT / "docs" / "_site" / "reference.py"
+    spec = importlib.util.spec_from_file_location("reference", path)
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    for name, text in (("cli", made.cli()), ("api", made.api())):
+        assert (ROOT / "docs" / f"{name}.md").read_text() == text, f"docs/{name}.md: run `make docs`"
+
+
 def test_links_lead_somewhere():
     for page in PAGES:
-        for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
             if not target.startswith(("http", "#")):
                 assert (page.parent / target.split("#")[0]).exists(), f"{page.name}: {target}"
+
+
+def test_the_site_is_built_without_a_warning(tmp_path):
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "site" / "notebooks" / "own_models.html").is_file()

@@ -14,7 +14,7 @@ from aftertrace.results import Outcome
 from aftertrace.scenarios import AuditSettings, Brought, Experiment, audit_posteriors, shadow_side
 from aftertrace.scenarios._crossfit import FOLDS, CrossFitted, _folds
 from aftertrace.scenarios._persons import Persons
-from aftertrace.statistics import auc, auc_interval_one_pair
+from aftertrace.statistics import auc, auc_interval_one_pair, cross_fitted_interval
 
 
 def pair(leak, seed, pairs=100):
@@ -166,13 +166,17 @@ def test_folds_keep_pairs_or_records_whole():
 
 
 def test_the_auditor_finds_what_there_is_and_nothing_else():
-    auditor, outside = CrossFitted(Superset(), "Auditor"), 0
-    for seed in range(40):
-        table = pair(0, seed)
+    auditor, outside, naive = CrossFitted(Superset(), "Auditor"), 0, 0
+    for seed in range(60):
+        table = pair(0, seed, pairs=40)
         score = auditor.fit(None, rng=np.random.default_rng(0)).score(table)
         deleted = table.role == Role.DELETED
-        outside += abs(auc(score[deleted], score[~deleted]) - 0.5) > 1.96 * np.sqrt(201 / 12 / 1e4)
-    assert outside <= 6  # binomial(40, .05): above by chance .003
+        plain = auc_interval_one_pair(score[deleted], score[~deleted])
+        wide = cross_fitted_interval(plain, folds=FOLDS)
+        outside += not wide.low <= 0.5 <= wide.high
+        naive += not plain.low <= 0.5 <= plain.high
+    assert outside <= 8  # binomial(60, .05): above by chance .006
+    assert naive >= 6
     result, _ = audit_posteriors(Brought(table=pair(3, 0)))
     assert result.attack("Auditor").auc.low > 0.5
     assert result.attack("Auditor").shadow == "truth"

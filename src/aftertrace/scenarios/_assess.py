@@ -23,6 +23,7 @@ from aftertrace.results import (
 )
 from aftertrace.scenarios._checks import limit_checks
 from aftertrace.scenarios._controls import controls, interval_of
+from aftertrace.scenarios._crossfit import FOLDS
 from aftertrace.scenarios._persons import Persons
 from aftertrace.scenarios._slices import Groups, discoveries, slice_results
 from aftertrace.scenarios._update import update_cost
@@ -34,6 +35,7 @@ from aftertrace.statistics import (
     auc_by_original,
     balanced_accuracy,
     best_threshold,
+    cross_fitted_interval,
     degradation,
     holm,
     originals_needed,
@@ -254,6 +256,8 @@ def judge_attack(
     elif not attack.classical:
         notes.append("no degradation count and rate: the score is not a probability")
     auc = sample.interval(mark.target)
+    if attack.needs.shadow is Adversary.TRUTH:
+        auc = cross_fitted_interval(auc, folds=FOLDS)
     if attack.needs.shadow is not Adversary.NONE and auc.high is not None and auc.high < 0.5:
         notes.append("below one half: what it learned on the shadow side did not transfer")
     feature, classifier = (

@@ -124,7 +124,7 @@ def audit_posteriors(
         require_limits(judgement)
     assessment = assess(
         None if shadow is None else shadow.table,
-        kept.table,
+        kept.table if kept.person is None else replace(kept.table, record=kept.person),  # so that folds keep them whole
         every_attack,
         judgement,
         engine=engine or InProcess(),

@@ -17,6 +17,7 @@ from aftertrace.statistics._bootstrap import auc_interval_two_way, bca_by_origin
 from aftertrace.statistics._clopper_pearson import clopper_pearson
 from aftertrace.statistics._conditional import auc_interval_one_pair
 from aftertrace.statistics._controls import exchanged_roles, split_unseen
+from aftertrace.statistics._cross_fitted import cross_fitted_interval
 from aftertrace.statistics._crossed import auc_interval_crossed
 from aftertrace.statistics._degradation import Degradation, degradation
 from aftertrace.statistics._deletions import Deletions, single_deletions
@@ -90,6 +91,7 @@ __all__ = [
     "clopper_pearson",
     "confidence_sequence",
     "conformal_threshold",
+    "cross_fitted_interval",
     "degradation",
     "delong_clustered",
     "dp_compose",
