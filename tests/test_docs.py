@@ -72,9 +72,13 @@ def names():
         "after": (before + rng.dirichlet([2, 2], 80)) / 2,
         "label": rng.integers(0, 2, 80),
         "role": ["deleted", "unseen"] * 40,
-        "original": original, "halfway": halfway, "updated": updated,
-        "x_deleted": data.data[deleted], "y_deleted": label[deleted],
-        "x_unseen": data.data[unseen], "y_unseen": label[unseen],
+        "original": original,
+        "halfway": halfway,
+        "updated": updated,
+        "x_deleted": data.data[deleted],
+        "y_deleted": label[deleted],
+        "x_unseen": data.data[unseen],
+        "y_unseen": label[unseen],
     }
 
 

@@ -85,6 +85,13 @@ class Audit:
         write_atomically(Path(path), sarif(self.result, artifact=str(opened[-1]["name"])).encode())
         return Path(path)
 
+    def to_csv(self, path: Path | str) -> Path:
+        """Write the scores of all queries, a row each."""
+        from aftertrace.interchange import scores_to_csv
+
+        write_atomically(Path(path), scores_to_csv(self.scores))
+        return Path(path)
+
     @classmethod
     def of_folder(cls, path: Path | str) -> "Audit":
         """The audit of a finished run's folder. Raises `StoreError` if there is none or it is damaged."""

@@ -293,13 +293,28 @@ def reproduce(
 
 @app.command()
 @guarded
-def report(run: Annotated[Path, typer.Argument(help="The folder of a finished run.")]) -> ExitCode:
-    """Print a finished run again and write its report anew."""
+def report(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run or audit.")],
+    junit: Junit = None,
+    sarif: Sarif = None,
+    pdf: Pdf = None,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the scores of all queries as CSV.")] = None,
+    mlflow: Annotated[
+        str | None, typer.Option(metavar="EXPERIMENT", help="Log it to this experiment of MLflow (extra mlflow).")
+    ] = None,
+) -> ExitCode:
+    """Print a finished run or audit again, write its report anew, and hand it to other tools."""
     from aftertrace._audit import Audit
 
     found = Audit.of_folder(run)
     typer.echo(str(found))
-    typer.echo(f"Report: {found.to_html(run / 'report.html')}")
+    write_outputs(found, junit=junit, sarif=sarif, pdf=pdf)
+    if csv is not None:
+        typer.echo(f"Scores: {found.to_csv(csv)}")
+    if mlflow is not None:
+        from aftertrace.interchange import log_to_mlflow
+
+        typer.echo(f"MLflow: run {log_to_mlflow(found, experiment=mlflow)}")
     return ExitCode.OK
 
 

@@ -10,6 +10,8 @@ _WORDS = {
     "models": ("Training", "models"),
     "certificate": ("Checking", "models"),
     "attacks": ("Attacking", "attacks"),
+    "answers": ("Asking", "answers"),
+    "what if": ("Trying", "remedies"),
     "deletions": ("Deleting", "records"),
     "runs": ("Running", "runs"),
     "files": ("Fetching", "bytes"),
