@@ -34,13 +34,14 @@ def excess(check: LimitCheck) -> float:
 
 
 def nearest_of(options: Sequence[RemedyOption]) -> RemedyOption | None:
-    """The option with the fewest limits that it is not within, and of these the one least beyond; None without any."""
+    """The option with the fewest limits exceeded, of these the one whose intervals reach least beyond; None: no option."""
     return min((each for each in options if each.checks), key=_distance, default=None)
 
 
 def _distance(option: RemedyOption) -> tuple[int, float, tuple[int, float]]:
     missed = [excess(check) for check in option.checks if check.standing is not Standing.WITHIN]
-    return len(missed), max(missed, default=0.0), option.cost
+    exceeded = sum(check.standing is Standing.EXCEEDED for check in option.checks)
+    return exceeded, max(missed, default=0.0), option.cost
 
 
 def recommendation(remedy: Remedy) -> str:
