@@ -24,6 +24,7 @@ from aftertrace.models._http_settings import read_settings
 from aftertrace.reproduction import SCALES
 from aftertrace.results import Result
 from aftertrace.scenarios import Experiment, Sweep, read_limits
+from aftertrace.trainers import TrainingData
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -194,8 +195,19 @@ def test_commands_run(line, workplace):
             "--set=verdict.attack=LogitDrop",
             "--jobs=1",
         ]
+    if words[:2] == ["run", "sweep"]:
+        words += ["--set=scenario.shadow.originals=1", "--set=scenario.target.originals=6"]
     done = CliRunner().invoke(app, words)
     assert done.exit_code in (0, 1, 3), done.output
+
+
+def test_the_training_command_of_the_docs_trains(workplace):
+    """One model, as `aftertrace run command.toml` trains them; the run itself would take half a minute."""
+    trainer = Experiment.from_toml("command.toml").model.trainer()
+    data = TrainingData(x=np.random.default_rng(0).normal(size=(30, 4)), label=np.arange(30) % 2, n_classes=2)
+    models = trainer.fit(data, np.ones((1, 30), dtype=bool), streams=[np.random.SeedSequence(0)])
+    answers = models.log_posteriors(data.x, np.zeros(30, dtype=np.int64))
+    assert (answers.argmax(axis=1) == data.label).all()
 
 
 def test_the_quick_start_takes_at_most_three_commands_from_installation_to_verdict(workplace):
@@ -237,7 +249,7 @@ def test_links_lead_somewhere():
 
 
 def test_the_site_is_built_without_a_warning(tmp_path):
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "site" / "notebooks" / "own_models.html").is_file()

@@ -20,6 +20,5 @@ def test_notebooks_run(path, tmp_path):
     assert not any(cell.get("outputs") for cell in notebook.cells), "clear the answers: they differ by machine"
     NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
     assert (tmp_path / "report.html").is_file()
-    assert not [
-        output for cell in notebook.cells for output in cell.get("outputs", []) if output.get("name") == "stderr"
-    ]
+    answers = [answer for cell in notebook.cells for answer in cell.get("outputs", [])]
+    assert not [answer for answer in answers if answer.get("name") == "stderr"]

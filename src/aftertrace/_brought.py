@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +28,8 @@ from aftertrace.scenarios import Brought
 
 MOST_FEATURES = 200
 """Columns of records beyond which the blind control sees the class alone: it would take long, and find little."""
+SCORES = (Outputs.LOSS, Outputs.LOG_LIKELIHOOD)
+"""Outputs that need no classes."""
 _TABLES = (".csv", ".csv.gz", ".parquet", ".npz")
 _ROLES = {role.name.lower(): role for role in (Role.DELETED, Role.UNSEEN, Role.RETAINED, Role.ADDED)}
 Progress = Callable[[str, int, int], None]
@@ -213,7 +216,7 @@ def _of_models(versions: Versions, outputs: Outputs, key: bytes, progress: Progr
     for name in ("role", "label"):
         if getattr(versions, name) is not None:
             raise InputError(f"`{name}` is for posteriors; models need records: `deleted` and `unseen`.")
-    subjects = _subjects(versions, key)
+    subjects = _subjects(versions, key, labelled=outputs not in SCORES)
     models = [
         open_model(reference, trust_pickle=versions.trust_pickle, classes=versions.classes)
         for reference in versions.references
@@ -231,13 +234,14 @@ def _of_models(versions: Versions, outputs: Outputs, key: bytes, progress: Progr
     return replace(brought, notes=(*subjects.notes, *answered.notes, *notes)), opened
 
 
-def _subjects(versions: Versions, key: bytes) -> Subjects:
+def _subjects(versions: Versions, key: bytes, *, labelled: bool) -> Subjects:
+    read = partial(read_subjects, label=versions.label_column, labelled=labelled, key=key)
     given = {name: getattr(versions, name) for name in ("deleted", "unseen", "retained")}
     given = {name: value for name, value in given.items() if value is not None}
     if versions.records is not None:
         if given:
             raise InputError(f"Give one file of `records` with a column role, or {', '.join(given)}; got both.")
-        return read_subjects({"records": Path(versions.records)}, label=versions.label_column, key=key)
+        return read({"records": Path(versions.records)})
     if "deleted" not in given or "unseen" not in given:
         raise InputError(
             "Models are asked about records: give `deleted` and `unseen` ones (pairs of records and classes, or "
@@ -246,7 +250,7 @@ def _subjects(versions: Versions, key: bytes) -> Subjects:
     if all(isinstance(value, Path | str) for value in given.values()):
         if versions.person is not None:
             raise InputError("Files of records bring persons themselves, in a column `person`.")
-        return read_subjects({name: Path(path) for name, path in given.items()}, label=versions.label_column, key=key)
+        return read({name: Path(path) for name, path in given.items()})
     for name, value in given.items():
         if not (isinstance(value, tuple | list) and len(value) == 2):
             raise InputError(f"`{name}` must be a pair (x, y) of records and their classes, or all must be files.")

@@ -152,7 +152,7 @@ def test_when_records_left(tmp_path):
 
 def test_without_classes(tmp_path):
     files = written(tmp_path, deleted=table().drop(columns="label"), unseen=table(100).drop(columns="label"))
-    assert set(read_subjects(files, label=None).label) == {""}
+    assert set(read_subjects(files, labelled=False).label) == {""}
 
 
 def test_a_label_column_of_another_name(tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aftertrace._spelling import nearest
 from aftertrace.errors import InputError
-from aftertrace.models._archives import archive_names
+from aftertrace.posteriors._archives import archive_names
 
 _PICKLE = tuple(bytes([0x80, version]) for version in range(2, 6))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from aftertrace.errors import InputError
-from aftertrace.models._archives import archive_names
+from aftertrace.posteriors._archives import archive_names
 from aftertrace.models._files import file_digest, first_line, notes_of
 from aftertrace.models._sklearn import SklearnModel, wrap_estimator
 from aftertrace.models._trees import check_trees

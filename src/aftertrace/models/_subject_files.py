@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from aftertrace._spelling import nearest
 from aftertrace.errors import DataError, InputError
-from aftertrace.models._archives import archive_names
+from aftertrace.posteriors._archives import archive_names
 from aftertrace.models._classes import class_names
 from aftertrace.models._columns import is_missing
 from aftertrace.models._parts import Part
@@ -27,25 +27,28 @@ _MISSING = ("", "#N/A", "#NA", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a"
 """Texts that stand for nothing in a column of features, as `pandas.read_csv` has it: models were trained on that."""
 
 
-def read_subjects(files: Mapping[str, Path], *, label: str | None = "label", key: bytes = b"") -> Subjects:
+def read_subjects(
+    files: Mapping[str, Path], *, label: str = "label", labelled: bool = True, key: bytes = b""
+) -> Subjects:
     """Subjects from one file per role ("deleted", "unseen", ...), or from a file "records" with a column `role`.
 
-    CSV (.csv, .csv.gz) and Parquet files have a column of classes named by `label` (None: the records have none),
-    perhaps `record`, `person`, `role` and `left` (the number of the first version without a deleted record; 1 is the
-    one after the original), and features: all others. NPZ files have an array `x` [n, ...] in their place. In CSV
-    files labels are texts as they stand; an empty field of a feature is missing. `key` makes the pseudonyms.
+    CSV (.csv, .csv.gz) and Parquet files have a column of classes named by `label` (which may be absent unless
+    `labelled`: scores need no classes), perhaps `record`, `person`, `role` and `left` (the number of the first
+    version without a deleted record; 1 is the one after the original), and features: all others. NPZ files have an
+    array `x` [n, ...] in their place. In CSV files labels are texts as they stand; an empty field of a feature is
+    missing. `key` makes the pseudonyms.
 
     Raises `DataError` naming the file, what is wrong and how to go on.
     """
-    parts = [_part(word, Path(path), label) for word, path in files.items()]
+    parts = [_part(word, Path(path), label, labelled) for word, path in files.items()]
     if not parts:
         raise DataError("There must be files of records: one of deleted and one of unseen ones, or one with roles.")
     return Subjects.joined(parts, key=key)
 
 
-def _part(word: str, path: Path, label: str | None) -> Part:
+def _part(word: str, path: Path, label: str, labelled: bool) -> Part:
     columns = _arrays(path) if path.suffix == ".npz" else _table(path, label)
-    if label is not None and label not in columns:
+    if labelled and label not in columns:
         raise DataError(
             f"{path}: there must be a column {label!r} with the class of each record; found {some(list(columns))}"
             f"{nearest(label, columns)}. Another name can be said (--label-column)."
@@ -57,7 +60,7 @@ def _part(word: str, path: Path, label: str | None) -> Part:
     return Part(
         source=str(path),
         records=records,
-        label=None if label is None else np.array(words[label], dtype=object),
+        label=np.array(words[label], dtype=object) if label in words else None,
         role=_roles(path, word, words.get("role"), len(records)),
         record=words.get("record"),
         person=words.get("person"),
@@ -65,7 +68,7 @@ def _part(word: str, path: Path, label: str | None) -> Part:
     )
 
 
-def _table(path: Path, label: str | None) -> dict[str, NDArray[Any]]:
+def _table(path: Path, label: str) -> dict[str, NDArray[Any]]:
     """The columns of a CSV or Parquet file."""
     import pyarrow as pa
     import pyarrow.parquet
@@ -84,12 +87,12 @@ def _table(path: Path, label: str | None) -> dict[str, NDArray[Any]]:
     return {name: _column(table.column(name), name, is_csv, label) for name in table.column_names}
 
 
-def _read_csv(path: Path, label: str | None) -> Any:
+def _read_csv(path: Path, label: str) -> Any:
     """A table; what has a meaning are texts, and so are dates, which pandas leaves as they stand too."""
     import pyarrow as pa
     import pyarrow.csv
 
-    texts = {name: pa.string() for name in (*KEYS[:3], label) if name is not None}
+    texts = {name: pa.string() for name in (*KEYS[:3], label)}
     table = pyarrow.csv.read_csv(path, convert_options=pyarrow.csv.ConvertOptions(column_types=texts))
     dates = [field.name for field in table.schema if pa.types.is_temporal(field.type)]
     if not dates:
@@ -98,7 +101,7 @@ def _read_csv(path: Path, label: str | None) -> Any:
     return pyarrow.csv.read_csv(path, convert_options=pyarrow.csv.ConvertOptions(column_types=texts))
 
 
-def _column(column: Any, name: str, is_csv: bool, label: str | None) -> NDArray[Any]:
+def _column(column: Any, name: str, is_csv: bool, label: str) -> NDArray[Any]:
     import pyarrow as pa
 
     if pa.types.is_null(column.type):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from aftertrace.errors import InputError
-from aftertrace.models._archives import archive_names
+from aftertrace.posteriors._archives import archive_names
 
 
 def read_archive(path: Path) -> Mapping[str, bytes]:

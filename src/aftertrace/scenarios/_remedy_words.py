@@ -34,7 +34,7 @@ def excess(check: LimitCheck) -> float:
 
 
 def nearest_of(options: Sequence[RemedyOption]) -> RemedyOption | None:
-    """The option with the fewest limits exceeded, of these the one whose intervals reach least beyond; None: no option."""
+    """The option that exceeds the fewest limits, and of these reaches least beyond its limits; None without any."""
     return min((each for each in options if each.checks), key=_distance, default=None)
 
 

@@ -1,4 +1,4 @@
-"""Zip archives of others: how large they would become."""
+"""Compressed files of others: how large they would become."""
 
 import zipfile
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 from aftertrace.errors import DataError
 
 MOST_BYTES = 4 * 2**30
-"""Size of an unpacked archive that is read."""
+"""Size of an unpacked file that is read."""
 PLAIN_BYTES, MOST_RATIO = 256 * 2**20, 200
-"""Beyond so many bytes, an archive may unpack to so many times its own size."""
+"""Beyond so many bytes, a file may unpack to so many times its own size."""
 
 
 def archive_names(path: Path) -> list[str]:
@@ -22,10 +22,20 @@ def archive_names(path: Path) -> list[str]:
             entries = archive.infolist()
     except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
         raise DataError(f"{path}: must be a zip archive, as all {path.suffix} files are ({error}).") from error
-    size, own = sum(entry.file_size for entry in entries), path.stat().st_size
-    if size > MOST_BYTES or size > max(PLAIN_BYTES, MOST_RATIO * own):
+    check_unpacked(path, sum(entry.file_size for entry in entries))
+    return [entry.filename for entry in entries]
+
+
+def check_unpacked(path: Path, size: int) -> None:
+    """Raises `DataError` where `size`, what a file becomes in memory, is too much for it."""
+    own = path.stat().st_size
+    if size > most_unpacked(own):
         raise DataError(
             f"{path}: would become {size / 2**20:.0f} MiB when unpacked, from {own / 2**20:.1f} MiB: too much for an "
             f"honest file. If it is one, save it without compression, in parts of at most {MOST_BYTES // 2**30} GiB."
         )
-    return [entry.filename for entry in entries]
+
+
+def most_unpacked(own: int) -> int:
+    """Bytes that a file of `own` bytes may become."""
+    return min(MOST_BYTES, max(PLAIN_BYTES, MOST_RATIO * own))

@@ -1,0 +1,114 @@
+"""Whether a file can be what its name says, before anything reads it."""
+
+import gzip
+import stat
+import zlib
+from pathlib import Path
+
+from aftertrace._spelling import nearest
+from aftertrace.errors import DataError
+from aftertrace.posteriors._archives import archive_names, check_unpacked
+
+_PICKLES = tuple(bytes([0x80, version]) for version in range(2, 6))
+_PAGES = (b"<!doctype html", b"<html")
+_POINTER = b"version https://git-lfs"
+_CHUNK = 2**20
+
+
+def check_file(path: Path) -> None:
+    """Raises `DataError` unless there is such a file, with something in it."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError) as error:  # names too long or with a null byte are names of no file either
+        raise DataError(f"{path}: there is no such file{nearest(path.name, _beside(path))}.") from error
+    if stat.S_ISDIR(found.st_mode):
+        raise DataError(f"{path}: is a folder; give a file in it.")
+    if not stat.S_ISREG(found.st_mode):
+        raise DataError(f"{path}: must be a file, and is a device or a pipe; keep what it gives in a file.")
+    if not found.st_size:
+        raise DataError(f"{path}: is empty. Save it again.")
+
+
+def check_start(path: Path) -> None:
+    """Raises `DataError` for a web page and for a pointer of Git LFS, which downloads leave under any name."""
+    start = first_bytes(path)
+    if start.lstrip().lower().startswith(_PAGES):
+        raise DataError(f"{path}: holds a web page; was the download refused? Look at it in a browser.")
+    if start.startswith(_POINTER):
+        raise DataError(f"{path}: is only a pointer of Git LFS. Fetch the file: git lfs pull.")
+
+
+def is_pickle(path: Path) -> bool:
+    """Whether a file begins as a pickle does."""
+    return first_bytes(path).startswith(_PICKLES)
+
+
+def first_bytes(path: Path) -> bytes:
+    """The first 512 bytes of a file."""
+    with path.open("rb") as file:
+        return file.read(512)
+
+
+def check_table(path: Path) -> None:
+    """Raises `DataError` unless a CSV, Parquet or NPZ file can be read without running code or filling the memory."""
+    check_file(path)
+    check_start(path)
+    if is_pickle(path):
+        raise DataError(
+            f"{path}: holds a pickle under another name, which would run code of whoever made it; it was not read. "
+            f"Save a table as CSV, Parquet or NPZ."
+        )
+    if path.suffix == ".npz":
+        archive_names(path)
+    elif path.suffix == ".parquet":
+        _check_parquet(path)
+    elif path.name.endswith((".csv", ".csv.gz")):
+        _check_text(path)
+
+
+def _check_parquet(path: Path) -> None:
+    """A column of one value takes no room in a file, and 8 bytes a row in memory."""
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    try:
+        facts = pyarrow.parquet.read_metadata(path)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path}: not a readable .parquet file ({str(error).splitlines()[0]}).") from error
+    check_unpacked(path, 8 * facts.num_rows * facts.num_columns)
+
+
+def _check_text(path: Path) -> None:
+    """UTF-8 without null bytes, columns separated by commas, and not much larger than the file if it is packed."""
+    size, is_packed = 0, path.suffix == ".gz"
+    try:
+        with gzip.open(path) if is_packed else path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                if not size:
+                    _check_separator(path, chunk.split(b"\n", 1)[0])
+                if b"\0" in chunk:
+                    raise DataError(
+                        f"{path}: must be UTF-8 text, and holds null bytes: it is UTF-16, damaged, or no text. Save it "
+                        f"as 'CSV UTF-8'."
+                    )
+                size += len(chunk)
+                if is_packed:
+                    check_unpacked(path, size)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: cannot be unpacked ({error}). Save it again.") from error
+
+
+def _check_separator(path: Path, header: bytes) -> None:
+    others = [name for name, sign in (("semicolons", b";"), ("tabs", b"\t")) if sign in header]
+    if others and b"," not in header:
+        raise DataError(
+            f"{path}: columns must be separated by commas, and are by {others[0]}. Save it as CSV with commas, and with "
+            f"points in decimals."
+        )
+
+
+def _beside(path: Path) -> list[str]:
+    try:
+        return [each.name for each in path.parent.iterdir()]
+    except (OSError, ValueError):
+        return []
