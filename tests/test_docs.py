@@ -52,7 +52,7 @@ def files_of_pages():
 
 def commands():
     """Each command of the pages once."""
-    lines = [line for block in blocks("") for line in block.values[0].splitlines()]
+    lines = [line for block in blocks("") for line in block.values[0].replace("\\\n", "").splitlines()]
     return list(dict.fromkeys(line.split("  #")[0] for line in lines if COMMAND.match(line)))
 
 

@@ -75,9 +75,14 @@ def _package(name: str) -> Iterator[str]:
     yield from _docstring(inspect.getdoc(module) or "")
     for public in _public(module):
         found = getattr(module, public)
-        text = next(_docstring(_own_docstring(found)), "").strip()
-        yield f"* `{_brief(found, public)}`{': ' + ' '.join(text.split()) if text else ''}"
+        yield _line(found, public)
     yield ""
+
+
+def _line(found: Any, name: str) -> str:
+    """Its arguments and the first paragraph of what is said of it."""
+    text = " ".join(next(_docstring(_own_docstring(found)), "").split())
+    return f"* `{_brief(found, name)}`{': ' + text if text else ''}"
 
 
 def _own_docstring(found: Any) -> str:
@@ -94,7 +99,7 @@ def _face() -> Iterator[str]:
         yield f"```text\n{_signature(found, public)}\n```\n"
         yield from _docstring(_own_docstring(found))
         if inspect.isclass(found):
-            yield from (f"* `{_brief(each, name)}`: {inspect.getdoc(each)}" for name, each in _methods(found))
+            yield from (_line(each, name) for name, each in _methods(found))
             yield ""
 
 

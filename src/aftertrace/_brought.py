@@ -24,13 +24,13 @@ from aftertrace.posteriors import (
     read_features,
     read_versions,
 )
+from aftertrace.posteriors._readable import TABLES, is_folder
 from aftertrace.scenarios import Brought
 
 MOST_FEATURES = 200
 """Columns of records beyond which the blind control sees the class alone: it would take long, and find little."""
 SCORES = (Outputs.LOSS, Outputs.LOG_LIKELIHOOD)
 """Outputs that need no classes."""
-_TABLES = (".csv", ".csv.gz", ".parquet", ".npz")
 _ROLES = {role.name.lower(): role for role in (Role.DELETED, Role.UNSEEN, Role.RETAINED, Role.ADDED)}
 Progress = Callable[[str, int, int], None]
 Opened = list[dict[str, str]]
@@ -97,9 +97,10 @@ def _kind(reference: Any) -> str:
     if isinstance(reference, Posteriors):
         return "tables"
     if isinstance(reference, Path | str):
-        if str(reference).endswith(_TABLES):
+        path = Path(reference)
+        if path.name.endswith(TABLES):
             return "files of posteriors"
-        if any((Path(reference) / name).is_file() for name in ("target.yaml", "target.json")):
+        if is_folder(path) and any((path / name).is_file() for name in ("target.yaml", "target.json")):
             return "target folders"
     return "models"
 

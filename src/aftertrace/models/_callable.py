@@ -32,8 +32,11 @@ class CallableModel:
         """[Q, K]. Raises `TrainingError` where the function fails or returns no numbers."""
         x = records.as_array() if records.is_numeric else records.as_frame()
         try:
-            values = np.asarray(self.function(x), dtype=np.float64)
-        except Exception as error:  # the user's own code: it may fail with anything
+            values = np.asarray(self.function(x))
+            if np.iscomplexobj(values):
+                raise TypeError("its answers are complex numbers")
+            values = values.astype(np.float64)
+        except (Exception, SystemExit) as error:  # the user's own code: it may fail with anything
             raise TrainingError(
                 f"{self.name} fails on records of shape {list(x.shape)}: {type(error).__name__}: {first_line(error)}."
             ) from error
@@ -67,7 +70,7 @@ def made(function: Callable[[], Any], reference: str) -> Any:
     """What a factory makes. Raises `InputError` where it fails."""
     try:
         return function()
-    except Exception as error:  # the user's own code: it may fail with anything
+    except (Exception, SystemExit) as error:  # the user's own code: it may fail with anything
         raise InputError(f"{reference}: fails when it is called for a model ({first_line(error)}).") from error
 
 

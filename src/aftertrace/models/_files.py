@@ -6,11 +6,9 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from aftertrace._spelling import nearest
 from aftertrace.errors import InputError
 from aftertrace.posteriors._archives import archive_names
-
-_PICKLE = tuple(bytes([0x80, version]) for version in range(2, 6))
+from aftertrace.posteriors._readable import check_start, is_pickle
 
 
 def file_digest(path: Path) -> str:
@@ -24,29 +22,15 @@ def first_line(error: BaseException | Warning | str) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(". ")
 
 
-def check_there(path: Path) -> None:
-    """Raises `InputError` unless there is such a file, with something in it."""
-    if not path.is_file():
-        beside = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise InputError(f"{path}: there is no such file{nearest(path.name, beside)}.")
-    if not path.stat().st_size:
-        raise InputError(f"{path}: is empty. Save the model again.")
-
-
 def check_no_pickle(path: Path) -> None:
     """Raises `InputError` for a pickle under another name, an archive with one, or no model at all; runs nothing."""
-    with path.open("rb") as file:
-        start = file.read(512)
-    if start.startswith(_PICKLE) or _is_torch_pickle(path):
+    check_start(path)
+    if is_pickle(path) or _is_torch_pickle(path):
         raise InputError(
             f"{path}: holds a pickle under another name, which would run code of whoever made it; it was not read. If "
             f"you trust it, call it .pkl and say --trust-pickle; weights of torch belong to their code: "
             f"package.module:factory@{path.name}."
         )
-    if start.lstrip().lower().startswith((b"<!doctype html", b"<html")):
-        raise InputError(f"{path}: holds a web page, no model; was the download refused? Look at it in a browser.")
-    if start.startswith(b"version https://git-lfs"):
-        raise InputError(f"{path}: is only a pointer of Git LFS. Fetch the file: git lfs pull.")
 
 
 def _is_torch_pickle(path: Path) -> bool:

@@ -35,5 +35,5 @@ def imported(reference: str) -> Any:
             f"{reference}: there is no {name!r} in module {module!r} ({error}). A module of your own must be in the "
             f"current folder, installed, or its folder be in PYTHONPATH."
         ) from error
-    except Exception as error:  # the user's own code: it may fail with anything
+    except (Exception, SystemExit) as error:  # the user's own code: a script without a main guard ends the process
         raise InputError(f"{reference}: module {module!r} fails when it is imported ({first_line(error)}).") from error

@@ -5,11 +5,12 @@ from pathlib import Path
 
 from aftertrace.errors import InputError
 from aftertrace.models._callable import is_factory, made
-from aftertrace.models._files import check_no_pickle, check_there
+from aftertrace.models._files import check_no_pickle
 from aftertrace.models._imports import imported, is_reference
 from aftertrace.models._living import living_model
 from aftertrace.models._pickled import open_pickle
 from aftertrace.models._protocol import Model
+from aftertrace.posteriors._readable import check_file, is_folder
 
 
 def open_model(reference: object, *, trust_pickle: bool = False, classes: Sequence[str] | None = None) -> Model:
@@ -39,15 +40,15 @@ def open_model(reference: object, *, trust_pickle: bool = False, classes: Sequen
 
 
 def _open_file(path: Path, trust_pickle: bool) -> Model:
-    suffix = path.suffix.lower()
-    if path.is_dir():
+    if is_folder(path):
         raise InputError(f"{path}: is a folder; give the file of the model in it.")
+    suffix = path.suffix.lower()
     if suffix not in _OPENERS and suffix not in PICKLES:
         raise InputError(
             f"{path}: a model must be a file ending in {', '.join((*_OPENERS, *PICKLES))}, or package.module:name."
             f"{_HINTS.get(suffix, '')}"
         )
-    check_there(path)
+    check_file(path)
     if suffix in PICKLES:
         return open_pickle(path, trusted=trust_pickle)
     check_no_pickle(path)
@@ -62,7 +63,7 @@ def _open_code(reference: str, classes: Sequence[str] | None) -> Model:
 def _open_weights(reference: str, weights: Path, classes: Sequence[str] | None) -> Model:
     from aftertrace.models._torch import open_factory
 
-    check_there(weights)
+    check_file(weights)
     return open_factory(reference, weights, classes=classes)
 
 

@@ -50,7 +50,7 @@ def open_pickle(path: Path, *, trusted: bool) -> PickledModel:
         warnings.simplefilter("always")
         try:
             found = joblib.load(path)
-        except Exception as error:  # a pickle can fail with anything
+        except (Exception, SystemExit) as error:  # a pickle can fail with anything
             raise InputError(
                 f"{path}: cannot be read ({type(error).__name__}: {first_line(error)}). Is all installed that it was "
                 f"saved with?"

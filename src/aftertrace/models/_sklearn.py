@@ -47,7 +47,7 @@ class SklearnModel:
                 f"{name} does not take these records: {first_line(error)}. All columns of the files but "
                 f"record, label, person, role and left are features."
             ) from error
-        except Exception as error:  # other people's code: it may fail with anything
+        except (Exception, SystemExit) as error:  # other people's code: it may fail with anything
             raise TrainingError(f"{name} fails to answer: {type(error).__name__}: {first_line(error)}.") from error
 
     def _as_fitted(self, records: Records) -> Any:

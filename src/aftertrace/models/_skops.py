@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from aftertrace.errors import InputError
-from aftertrace.posteriors._archives import archive_names
 from aftertrace.models._files import file_digest, first_line, notes_of
 from aftertrace.models._sklearn import SklearnModel, wrap_estimator
 from aftertrace.models._trees import check_trees
+from aftertrace.posteriors._archives import archive_names
 from aftertrace.posteriors._files import some
 
 KNOWN_TYPES = frozenset(

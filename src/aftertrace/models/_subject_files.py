@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from aftertrace._spelling import nearest
 from aftertrace.errors import DataError, InputError
-from aftertrace.posteriors._archives import archive_names
 from aftertrace.models._classes import class_names
 from aftertrace.models._columns import is_missing
 from aftertrace.models._parts import Part
@@ -19,6 +18,7 @@ from aftertrace.models._records import Records
 from aftertrace.models._subjects import Subjects
 from aftertrace.posteriors import Role
 from aftertrace.posteriors._files import some
+from aftertrace.posteriors._readable import check_table
 
 ROLES = ("deleted", "unseen", "retained", "added")
 KEYS = ("record", "person", "role", "left")
@@ -40,6 +40,8 @@ def read_subjects(
 
     Raises `DataError` naming the file, what is wrong and how to go on.
     """
+    if label in KEYS[:3]:
+        raise DataError(f"The column of classes must be another one than {', '.join(KEYS[:3])}, got {label!r}.")
     parts = [_part(word, Path(path), label, labelled) for word, path in files.items()]
     if not parts:
         raise DataError("There must be files of records: one of deleted and one of unseen ones, or one with roles.")
@@ -47,6 +49,7 @@ def read_subjects(
 
 
 def _part(word: str, path: Path, label: str, labelled: bool) -> Part:
+    check_table(path)
     columns = _arrays(path) if path.suffix == ".npz" else _table(path, label)
     if labelled and label not in columns:
         raise DataError(
@@ -73,11 +76,7 @@ def _table(path: Path, label: str) -> dict[str, NDArray[Any]]:
     import pyarrow as pa
     import pyarrow.parquet
 
-    if not path.is_file():
-        raise DataError(f"{path}: there is no such file{nearest(path.name, _beside(path))}.")
-    is_csv = path.name.endswith((".csv", ".csv.gz"))
-    if not is_csv and path.suffix != ".parquet":
-        raise DataError(f"{path}: a file of records must end in .csv, .csv.gz, .parquet or .npz.")
+    is_csv = path.suffix != ".parquet"
     try:
         table = _read_csv(path, label) if is_csv else pyarrow.parquet.read_table(path)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -114,9 +113,6 @@ def _column(column: Any, name: str, is_csv: bool, label: str) -> NDArray[Any]:
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays of an NPZ file, `x` with the records."""
-    if not path.is_file():
-        raise DataError(f"{path}: there is no such file{nearest(path.name, _beside(path))}.")
-    archive_names(path)
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
@@ -183,8 +179,3 @@ def _versions(path: Path, column: NDArray[Any]) -> NDArray[np.int64]:
             f"one after the original), or be empty. If it is a feature, give it another name."
         )
     return np.where(np.isnan(numbers), -1, numbers).astype(np.int64)
-
-
-def _beside(path: Path) -> list[str]:
-    folder = path.parent
-    return [each.name for each in folder.iterdir()] if folder.is_dir() else []

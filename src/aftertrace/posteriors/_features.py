@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aftertrace.errors import PosteriorsError
-from aftertrace.posteriors._files import Words, arrow_table, pseudonyms, some
+from aftertrace.posteriors._files import Words, arrow_table, check_readable, pseudonyms, some
 
 Floats = NDArray[np.float64]
 _NOT_FEATURES = ("label", "role", "original", "pair")
@@ -67,10 +67,9 @@ def filled_features(values: ArrayLike, *, rows: int) -> Floats:
 
 
 def _table(path: Path) -> Any:
-    if not path.is_file():
-        raise PosteriorsError(f"{path}: there is no such file.")
-    if not path.name.endswith((".csv", ".csv.gz", ".parquet")):
+    if path.suffix == ".npz":
         raise PosteriorsError(f"{path}: a file of features must end in .csv, .csv.gz or .parquet.")
+    check_readable(path)
     table = arrow_table(path)
     names = table.column_names
     if names.count("record") != 1 or len(names) < 2 or len(set(names)) < len(names):

@@ -2,6 +2,7 @@
 
 import hashlib
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aftertrace._spelling import nearest
-from aftertrace.errors import PosteriorsError
+from aftertrace.errors import DataError, PosteriorsError
 from aftertrace.posteriors._posteriors import SUM_TOLERANCE
+from aftertrace.posteriors._readable import check_table
 
 _KEYS = ("record", "label", "role", "original", "pair", "person", "left")
 Ints = NDArray[np.int64]
@@ -125,14 +127,21 @@ def read_numbers(path: Path) -> Answers:
 
 def file_columns(path: Path) -> tuple[dict[str, Words], dict[str, NDArray[np.float64]]]:
     """The columns with a meaning as texts, and the others, one per class, as numbers."""
-    if not path.is_file():
-        raise PosteriorsError(f"{path}: there is no such file.")
+    check_readable(path)
     try:
         if path.suffix == ".npz":
             return _from_npz(path)
         return _from_arrow(path, arrow_table(path))
     except UnicodeDecodeError as error:
         raise PosteriorsError(f"{path}: the file must be UTF-8 text ({error}).") from error
+
+
+def check_readable(path: Path) -> None:
+    """Raises `PosteriorsError` for what `check_table` refuses."""
+    try:
+        check_table(path)
+    except DataError as error:
+        raise PosteriorsError(str(error)) from error
 
 
 def arrow_table(path: Path) -> Any:
@@ -144,12 +153,10 @@ def arrow_table(path: Path) -> Any:
     try:
         if path.suffix == ".parquet":
             return pyarrow.parquet.read_table(path)
-        if path.name.endswith((".csv", ".csv.gz")):
-            text = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(_KEYS, pa.string()), strings_can_be_null=False)
-            return pyarrow.csv.read_csv(path, convert_options=text)
+        text = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(_KEYS, pa.string()), strings_can_be_null=False)
+        return pyarrow.csv.read_csv(path, convert_options=text)
     except (pa.ArrowException, OSError) as error:
         raise PosteriorsError(f"{path}: not a readable {path.suffix} file ({str(error).splitlines()[0]}).") from error
-    raise PosteriorsError(f"{path}: a file of posteriors must end in .csv, .csv.gz, .parquet or .npz.")
 
 
 def _from_arrow(path: Path, table: Any) -> tuple[dict[str, Words], dict[str, NDArray[np.float64]]]:
@@ -181,7 +188,7 @@ def _from_npz(path: Path) -> tuple[dict[str, Words], dict[str, NDArray[np.float6
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise PosteriorsError(f"{path}: not a readable .npz file without pickled objects ({error}).") from error
     values = arrays.get("values")
     if values is None or values.ndim != 2 or not np.issubdtype(values.dtype, np.number):

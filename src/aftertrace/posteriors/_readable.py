@@ -9,6 +9,8 @@ from aftertrace._spelling import nearest
 from aftertrace.errors import DataError
 from aftertrace.posteriors._archives import archive_names, check_unpacked
 
+TABLES = (".csv", ".csv.gz", ".parquet", ".npz")
+"""How names of files end that hold records or answers."""
 _PICKLES = tuple(bytes([0x80, version]) for version in range(2, 6))
 _PAGES = (b"<!doctype html", b"<html")
 _POINTER = b"version https://git-lfs"
@@ -19,14 +21,24 @@ def check_file(path: Path) -> None:
     """Raises `DataError` unless there is such a file, with something in it."""
     try:
         found = path.stat()
-    except (OSError, ValueError) as error:  # names too long or with a null byte are names of no file either
+    except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file{nearest(path.name, _beside(path))}.") from error
+    except (OSError, ValueError) as error:  # such as a name that is too long or holds a null byte
+        raise _unreadable(path, error) from error
     if stat.S_ISDIR(found.st_mode):
         raise DataError(f"{path}: is a folder; give a file in it.")
     if not stat.S_ISREG(found.st_mode):
         raise DataError(f"{path}: must be a file, and is a device or a pipe; keep what it gives in a file.")
     if not found.st_size:
         raise DataError(f"{path}: is empty. Save it again.")
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; a name that is too long is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def check_start(path: Path) -> None:
@@ -44,13 +56,18 @@ def is_pickle(path: Path) -> bool:
 
 
 def first_bytes(path: Path) -> bytes:
-    """The first 512 bytes of a file."""
-    with path.open("rb") as file:
-        return file.read(512)
+    """The first 512 bytes of a file. Raises `DataError` where they cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(512)
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def check_table(path: Path) -> None:
     """Raises `DataError` unless a CSV, Parquet or NPZ file can be read without running code or filling the memory."""
+    if not path.name.endswith(TABLES):
+        raise DataError(f"{path}: a table must end in {', '.join(TABLES[:-1])} or {TABLES[-1]}.")
     check_file(path)
     check_start(path)
     if is_pickle(path):
@@ -62,7 +79,7 @@ def check_table(path: Path) -> None:
         archive_names(path)
     elif path.suffix == ".parquet":
         _check_parquet(path)
-    elif path.name.endswith((".csv", ".csv.gz")):
+    else:
         _check_text(path)
 
 
@@ -102,13 +119,18 @@ def _check_separator(path: Path, header: bytes) -> None:
     others = [name for name, sign in (("semicolons", b";"), ("tabs", b"\t")) if sign in header]
     if others and b"," not in header:
         raise DataError(
-            f"{path}: columns must be separated by commas, and are by {others[0]}. Save it as CSV with commas, and with "
-            f"points in decimals."
+            f"{path}: columns must be separated by commas, and are by {others[0]}. Save it as CSV with commas, and "
+            f"decimals with points."
         )
 
 
 def _beside(path: Path) -> list[str]:
     try:
         return [each.name for each in path.parent.iterdir()]
-    except (OSError, ValueError):
+    except OSError:
         return []
+
+
+def _unreadable(path: Path, error: OSError | ValueError) -> DataError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return DataError(f"{path}: cannot be read ({reason}). Mend its name or its rights.")
