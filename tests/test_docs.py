@@ -227,6 +227,16 @@ def test_ten_lines_of_python_judge_two_models():
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
 
 
+@pytest.mark.parametrize(
+    ("typed", "offered"), [("aftertrace au", "audit"), ("aftertrace audit --tr", "--trust-pickle")]
+)
+def test_the_shell_completes(typed, offered):
+    """As the lines that `--install-completion` adds to bash ask it."""
+    asked = {"COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" ")), "_AFTERTRACE_COMPLETE": "complete_bash"}
+    done = subprocess.run("aftertrace", env={**os.environ, **asked}, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == [offered]
+
+
 def test_the_schema_is_the_one_in_the_docs():
     """Written from `Result.schema()`; a difference is a change of the format."""
     assert json.loads((ROOT / "docs" / "result.schema.json").read_text()) == Result.schema()

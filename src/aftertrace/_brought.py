@@ -1,7 +1,7 @@
 """From what a user brings (models and records, files, arrays) to the table that is judged."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from aftertrace.errors import InputError
 from aftertrace.interchange import read_sacro
 from aftertrace.models import Outputs, Records, Subjects, ask, log_values, open_model, read_subjects
 from aftertrace.posteriors import (
+    Features,
     Posteriors,
     Role,
     encoded_columns,
@@ -223,16 +224,15 @@ def _of_models(versions: Versions, outputs: Outputs, key: bytes, progress: Progr
         for reference in versions.references
     ]
     answered = ask(models, subjects, outputs=outputs, classes=versions.classes, progress=progress)
-    features, notes = _features(versions.features, answered.posteriors, key), list[str]()
+    features, unseen = _features(versions.features, answered.posteriors, key), ""
     if features is None:
-        features, left_out = _own_features(subjects.records)
-        notes = [f"The control blind does not see {', '.join(left_out)}."] if left_out else []
+        features, unseen = _own_features(subjects.records)
     opened = [
         {"name": _shown(reference), "fingerprint": model.fingerprint}
         for reference, model in zip(versions.references, models, strict=True)
     ]
     brought = Brought(table=answered.posteriors, person=subjects.person, features=features)
-    return replace(brought, notes=(*subjects.notes, *answered.notes, *notes)), opened
+    return replace(brought, notes=(*subjects.notes, *answered.notes, *_noted(unseen))), opened
 
 
 def _subjects(versions: Versions, key: bytes, *, labelled: bool) -> Subjects:
@@ -258,7 +258,7 @@ def _subjects(versions: Versions, key: bytes, *, labelled: bool) -> Subjects:
     return Subjects.of(**{name: tuple(value) for name, value in given.items()}, persons=versions.person, key=key)
 
 
-def _features(given: Path | str | ArrayLike | None, table: Posteriors, key: bytes) -> NDArray[np.float64] | None:
+def _features(given: Path | str | ArrayLike | None, table: Posteriors, key: bytes) -> Features | None:
     if given is None:
         return None
     if isinstance(given, Path | str):
@@ -266,17 +266,19 @@ def _features(given: Path | str | ArrayLike | None, table: Posteriors, key: byte
     return filled_features(given, rows=len(table))
 
 
-def _own_features(records: Records) -> tuple[NDArray[np.float64] | None, tuple[str, ...]]:
-    """What the records themselves say to the blind control, and the columns that it does not take."""
-    columns: Mapping[str, NDArray[Any]]
-    if records.columns is not None:
-        columns = records.columns
-    elif records.array is not None and records.array.ndim == 2 and records.array.shape[1] <= MOST_FEATURES:
-        columns = {str(k): column for k, column in enumerate(records.array.T)}
-    else:
-        return None, ()
-    encoded, left_out = encoded_columns(columns)
-    return (encoded if 0 < encoded.shape[1] <= MOST_FEATURES else None), left_out
+def _own_features(records: Records) -> tuple[Features | None, str]:
+    """What the records themselves say to the blind control, and a note on what it does not see of them."""
+    columns = records.columns or {}
+    if records.array is not None and records.array.ndim == 2:
+        columns = {f"column {k}": column for k, column in enumerate(records.array.T)}
+    if 0 < len(columns) <= MOST_FEATURES:
+        encoded, left_out = encoded_columns(columns)
+        if 0 < len(encoded.names) <= MOST_FEATURES:
+            return encoded, f"The control blind does not see {', '.join(left_out)}." if left_out else ""
+    return None, (
+        f"The control blind sees the records' classes alone: it takes 1 to {MOST_FEATURES} columns of numbers and "
+        f"categories. Describe the records in fewer (--features)."
+    )
 
 
 def _shown(reference: Any) -> str:

@@ -18,7 +18,7 @@ Köln,zoe,99,true
 
 
 def read(path, *names):
-    return read_features(path, pseudonyms(names, KEY), key=KEY)
+    return read_features(path, pseudonyms(names, KEY), key=KEY).values
 
 
 @pytest.fixture
@@ -104,8 +104,8 @@ def test_files_that_cannot_be_read(tmp_path):
 
 
 def test_arrays():
-    assert filled_features([[1, 5], [np.nan, 6], [3, 7]], rows=3).tolist() == [[1, 0, 5], [2, 1, 6], [3, 0, 7]]
-    assert filled_features([[np.nan], [np.nan]], rows=2).tolist() == [[0, 1], [0, 1]]
+    assert filled_features([[1, 5], [np.nan, 6], [3, 7]], rows=3).values.tolist() == [[1, 0, 5], [2, 1, 6], [3, 0, 7]]
+    assert filled_features([[np.nan], [np.nan]], rows=2).values.tolist() == [[0, 1], [0, 1]]
     for values, message in (
         ([[1], [2]], "a row for each of 3 queries; got"),
         ([1, 2, 3], "a row for each of 3 queries; got"),

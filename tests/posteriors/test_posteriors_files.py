@@ -167,7 +167,7 @@ def test_absent_empty_and_foreign_files(files, tmp_path):
     with pytest.raises(PosteriorsError, match="there is no such file"):
         read_pair(files[0], tmp_path / "nothing.csv")
     (tmp_path / "empty.csv").write_text("")
-    with pytest.raises(PosteriorsError, match="not a readable .csv file"):
+    with pytest.raises(PosteriorsError, match="is empty"):
         read_pair(files[0], tmp_path / "empty.csv")
     (tmp_path / "head.csv").write_text("record,label,cat,dog\n")
     with pytest.raises(PosteriorsError, match="at least one record"):

@@ -9,7 +9,7 @@ import aftertrace as at
 from aftertrace.attacks import Superset, largest_drop, logit_drop, simulated_posteriors
 from aftertrace.engine import InProcess
 from aftertrace.errors import ExperimentError, InputError, PosteriorsError, UnsupportedError
-from aftertrace.posteriors import Posteriors, Role, membership
+from aftertrace.posteriors import Features, Posteriors, Role, membership
 from aftertrace.results import Outcome
 from aftertrace.scenarios import AuditSettings, Brought, Experiment, audit_posteriors, shadow_side
 from aftertrace.scenarios._crossfit import FOLDS, CrossFitted, _folds
@@ -324,3 +324,20 @@ def test_arguments_that_do_not_go_together(arguments, message):
 def test_a_table_from_anywhere():
     table = pair(2, 0)
     assert at.audit(table).result.attack("LogitDrop") == audit_posteriors(Brought(table=table))[0].attack("LogitDrop")
+
+
+# what differs where records are not comparable
+
+
+def test_what_differs_most_is_named():
+    table = pair(1, 0)
+    rng = np.random.default_rng(0)
+    age = rng.normal(size=len(table)) + 2 * (table.role == Role.DELETED)
+    features = Features(np.column_stack([rng.normal(size=len(table)), age]), ("height", "age"))
+    result, _ = audit_posteriors(Brought(table=table, features=features))
+    assert result.verdict.outcome is Outcome.INVALID
+    assert "what differs most: age (higher where deleted, AUC 0.9" in result.verdict.sentence
+    assert "--match" in result.verdict.sentence
+    kept, _ = audit_posteriors(Brought(table=table, features=features), AuditSettings(match=True))
+    assert kept.verdict.outcome is not Outcome.INVALID
+    assert "differs" not in kept.verdict.sentence

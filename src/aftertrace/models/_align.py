@@ -52,7 +52,8 @@ def align(
         return Aligned(values=released.values, label=np.zeros(len(label), dtype=np.int64), classes=("score",))
     versions, notes = _names(own, label, stated, released.values.shape[2])
     classes = versions[0]
-    orders = [[names.index(name) for name in classes] for names in versions]
+    places = [{name: k for k, name in enumerate(names)} for names in versions]
+    orders = [[place[name] for name in classes] for place in places]
     moved = [version for version, names in enumerate(versions) if names != classes]
     if moved:
         notes.append(

@@ -108,7 +108,7 @@ def _joined_arrays(parts: Sequence[Part]) -> NDArray[Any]:
 
 
 def _check_columns(first: Part, other: Part) -> None:
-    own, others = list(first.records.columns or ()), list(other.records.columns or ())
+    own, others = first.records.columns or {}, other.records.columns or {}
     for source, missing, known in (
         (other.source, [name for name in own if name not in others], others),
         (first.source, [name for name in others if name not in own], own),

@@ -10,7 +10,7 @@ Everything after this table (attacks, defenses, statistics) never touches a mode
 """
 
 from aftertrace.posteriors._correctness import correctness
-from aftertrace.posteriors._features import encoded_columns, filled_features, read_features
+from aftertrace.posteriors._features import Features, encoded_columns, filled_features, read_features
 from aftertrace.posteriors._files import Answers, pseudonyms, read_answers
 from aftertrace.posteriors._parquet import from_parquet, to_parquet
 from aftertrace.posteriors._phi import PHI_LIMIT, log_loss, phi
@@ -20,6 +20,7 @@ from aftertrace.posteriors._versions import VersionAnswers, membership, read_pai
 __all__ = [
     "PHI_LIMIT",
     "Answers",
+    "Features",
     "Kind",
     "Posteriors",
     "Role",

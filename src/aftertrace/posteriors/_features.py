@@ -1,8 +1,9 @@
 """What is known of the records besides their posteriors, for the blind control and for matching."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,13 +12,34 @@ from aftertrace.errors import PosteriorsError
 from aftertrace.posteriors._files import Words, arrow_table, check_readable, pseudonyms, some
 
 Floats = NDArray[np.float64]
+_Column = tuple[str, Floats]
+"""A name, and a number for each record [Q]."""
 _NOT_FEATURES = ("label", "role", "original", "pair")
 MOST_CATEGORIES = 100
 """Different texts of a column: more are names, not categories."""
 
 
-def read_features(path: Path | str, record: NDArray[np.int64], *, key: bytes) -> Floats:
-    """Features [Q, F] of the records of a table, from a CSV or Parquet file of `record` and features.
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What is known of Q records: `values` [Q, F], finite, and a name for each column."""
+
+    values: Floats
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, columns: Iterable["_Column"], *, rows: int) -> Self:
+        """Of named columns [Q]; there may be none."""
+        pairs = list(columns)
+        values = np.column_stack([column for _, column in pairs]) if pairs else np.empty((rows, 0))
+        return cls(values, tuple(name for name, _ in pairs))
+
+    def select(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Self:
+        """The records of a mask or an index."""
+        return replace(self, values=self.values[rows])
+
+
+def read_features(path: Path | str, record: NDArray[np.int64], *, key: bytes) -> Features:
+    """Features of the Q records of a table, from a CSV or Parquet file of `record` and features.
 
     `record` [Q]: the pseudonyms, by `key`, of the posteriors' records (`read_pair`). A column of numbers becomes a
     column, and a second one that says where it is missing, if it is anywhere (the mean stands there); a column of texts
@@ -28,19 +50,18 @@ def read_features(path: Path | str, record: NDArray[np.int64], *, key: bytes) ->
     table = _table(source)
     rows = _rows(source, table.column("record"), record, key)
     features = table.drop_columns(["record"]).take(rows)
-    return np.column_stack(
-        [each for name in features.column_names for each in _encoded(source, name, features.column(name))]
-    )
+    columns = (each for name in features.column_names for each in _encoded(source, name, features.column(name)))
+    return Features.of(columns, rows=len(record))
 
 
-def encoded_columns(columns: Mapping[str, NDArray[Any]]) -> tuple[Floats, tuple[str, ...]]:
-    """Features [Q, F] of records' named columns [Q], as `read_features` makes them, and the names of those left out.
+def encoded_columns(columns: Mapping[str, NDArray[Any]]) -> tuple[Features, tuple[str, ...]]:
+    """Features of records' named columns [Q], as `read_features` makes them, and the names of those left out.
 
     Left out are columns of texts that are names rather than categories, and what is neither numbers nor texts.
     """
     import pyarrow as pa
 
-    encoded: list[Floats] = []
+    encoded: list[_Column] = []
     left_out = []
     for name, column in columns.items():
         try:
@@ -48,11 +69,14 @@ def encoded_columns(columns: Mapping[str, NDArray[Any]]) -> tuple[Floats, tuple[
         except (PosteriorsError, pa.ArrowException):
             left_out.append(name)
     rows = len(next(iter(columns.values())))
-    return (np.column_stack(encoded) if encoded else np.empty((rows, 0))), tuple(left_out)
+    return Features.of(encoded, rows=rows), tuple(left_out)
 
 
-def filled_features(values: ArrayLike, *, rows: int) -> Floats:
-    """An array of numbers [Q, F] as features [Q, F']: NaN becomes the mean, and a further column says where it was."""
+def filled_features(values: ArrayLike, *, rows: int) -> Features:
+    """An array of numbers [Q, F] as features, named by number.
+
+    NaN becomes the mean, and a further column says where it was. Raises `PosteriorsError`.
+    """
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -61,9 +85,12 @@ def filled_features(values: ArrayLike, *, rows: int) -> Floats:
         ) from error
     if array.ndim != 2 or len(array) != rows or not array.shape[1]:
         raise PosteriorsError(f"`features` must be [Q, F], a row for each of {rows} queries; got {array.shape}.")
-    return np.column_stack(
-        [each for k, column in enumerate(array.T) for each in _numbers(f"Column {k} of `features`", column)]
+    columns = (
+        each
+        for k, column in enumerate(array.T)
+        for each in _numbers(f"Column {k} of `features`", f"column {k}", column)
     )
+    return Features.of(columns, rows=rows)
 
 
 def _table(path: Path) -> Any:
@@ -107,8 +134,8 @@ def _rows(path: Path, column: Any, record: NDArray[np.int64], key: bytes) -> NDA
     return place
 
 
-def _encoded(path: Path, name: str, column: Any) -> Iterator[Floats]:
-    """The numbers that stand for a column of a file. [Q] each"""
+def _encoded(path: Path, name: str, column: Any) -> Iterator[_Column]:
+    """The numbers that stand for a column of a file."""
     import pyarrow as pa
 
     kind = column.type
@@ -122,20 +149,23 @@ def _encoded(path: Path, name: str, column: Any) -> Iterator[Floats]:
                 f"{len(words.words)}. Group them, or leave the column out."
             )
         place = words.places()
-        yield from (place[:, None] == np.arange(len(words.words))).T.astype(np.float64)
+        for k, word in enumerate(sorted(words.words)):
+            yield f"{name} = {word}", (place == k).astype(np.float64)
     elif pa.types.is_boolean(kind) or pa.types.is_null(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        yield from _numbers(f"{path}: column {name!r}", np.array(column.cast(pa.float64(), safe=False).to_numpy()))
+        yield from _numbers(
+            f"{path}: column {name!r}", name, np.array(column.cast(pa.float64(), safe=False).to_numpy())
+        )
     else:
         raise PosteriorsError(f"{path}: features must be numbers or texts; column {name!r} holds {kind}. Convert it.")
 
 
-def _numbers(what: str, values: Floats) -> Iterator[Floats]:
-    """A column, and where it is missing, if it is anywhere. [Q] each"""
+def _numbers(what: str, name: str, values: Floats) -> Iterator[_Column]:
+    """A column, and where it is missing, if it is anywhere."""
     if np.isinf(values).any():
         raise PosteriorsError(f"{what} must be finite or missing; row {int(np.isinf(values).argmax())} is infinite.")
     missing = np.isnan(values)
     if not missing.any():
-        yield values
+        yield name, values
         return
-    yield np.where(missing, 0.0 if missing.all() else values[~missing].mean(), values)
-    yield missing.astype(np.float64)
+    yield name, np.where(missing, 0.0 if missing.all() else values[~missing].mean(), values)
+    yield f"{name} is missing", missing.astype(np.float64)

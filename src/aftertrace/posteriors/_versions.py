@@ -87,7 +87,8 @@ def _versions(versions: Sequence[Answers], role: Path | str | None, key: bytes) 
         orders.append(_match_rows(first, other))
         if len(first.classes) > 1:
             _match_labels(first, other, orders[-1])
-        columns = [other.classes.index(name) for name in first.classes]
+        place = {name: k for k, name in enumerate(other.classes)}
+        columns = [place[name] for name in first.classes]
         values.append(other.values[:, columns][orders[-1]])
     person = first.extra.get("person")
     return VersionAnswers(

@@ -10,7 +10,7 @@ from aftertrace._random import Stream, rng_for
 from aftertrace.attacks import Adversary, Attack, FeatureAttack, Superset, check_needs
 from aftertrace.engine import Engine
 from aftertrace.errors import PosteriorsError, TrainingError, UnsupportedError
-from aftertrace.posteriors import Posteriors, Role, Use, concatenate
+from aftertrace.posteriors import Features, Posteriors, Role, Use, concatenate
 from aftertrace.results import (
     AgainstClassical,
     AttackResult,
@@ -73,12 +73,12 @@ def assess(
     progress: Progress,
     adversary: Adversary = Adversary.POPULATION,
     groups: Groups | None = None,
-    features: Array | None = None,
+    features: Features | None = None,
     persons: Persons | None = None,
 ) -> Assessment:
     """Fit every attack on `shadow`, score `target`, and judge deleted against unseen queries.
 
-    `adversary`: what the shadow side is; `groups`: columns whose groups are judged apart; `features` [Q, F] of the
+    `adversary`: what the shadow side is; `groups`: columns whose groups are judged apart; `features` of the
     target's records, for the blind control; `persons`: of the target's records, who are judged in their place.
     Thresholds come from the shadow side; without one (`None`), half of the target's unseen records, chosen by a coin,
     set the thresholds of rates and the other half is evaluated. Several originals are the units of all intervals; with
@@ -103,7 +103,7 @@ def assess(
     marks = {attack.name: marks[attack.name] for attack in attacks}
     if persons is not None:  # shadow records are single: they set no thresholds for persons
         target, shadow = persons.table, None
-        features = None if features is None else persons.mean(features)
+        features = None if features is None else replace(features, values=persons.mean(features.values))
         marks = {name: _Marks(persons.mean(mark.target), None) for name, mark in marks.items()}
     sample = Sample.of(shadow, target, judgement)
     against = _against_classical(attacks, marks, sample)

@@ -21,7 +21,7 @@ from aftertrace.attacks import (
 )
 from aftertrace.engine import Engine, InProcess
 from aftertrace.errors import InputError, PosteriorsError, UnsupportedError
-from aftertrace.posteriors import Kind, Posteriors, Role, Use
+from aftertrace.posteriors import Features, Kind, Posteriors, Role, Use
 from aftertrace.results import Claim, Counts, DataSummary, Limits, Outcome, Result, Scores, Verdict
 from aftertrace.scenarios._assess import Assessment, Progress, assess
 from aftertrace.scenarios._audit_words import audit_not_tested, audit_notes, audit_threat_model, matching_notes
@@ -49,13 +49,13 @@ class Brought:
     """What a user brings to be judged: Q queries.
 
     `table`: deleted and unseen queries, and others, of one pair of models or of several (`original` is the unit then).
-    `person` [Q]: whose record each is, where persons are deleted and judged. `features` [Q, F] of the records, finite:
+    `person` [Q]: whose record each is, where persons are deleted and judged. `features` of the records:
     the blind control sees them, and the class. `notes`: what was seen when it was read.
     """
 
     table: Posteriors
     person: Ints | None = None
-    features: Array | None = None
+    features: Features | None = None
     notes: tuple[str, ...] = ()
 
     def select(self, keep: NDArray[np.bool_]) -> "Brought":
@@ -64,7 +64,7 @@ class Brought:
             self,
             table=self.table.select(keep),
             person=None if self.person is None else self.person[keep],
-            features=None if self.features is None else self.features[keep],
+            features=None if self.features is None else self.features.select(keep),
         )
 
 
@@ -135,7 +135,7 @@ def audit_posteriors(
     counts = _counts(judged, shadow)
     notes = (
         *brought.notes,
-        *matching_notes(matching, kept.features),
+        *matching_notes(matching, by_features=kept.features is not None),
         *audit_notes(kept.table, kept.person, judged, counts, tied=tied, left_out=left_out),
     )
     result = Result(
@@ -148,7 +148,7 @@ def audit_posteriors(
         data=DataSummary(
             name="posteriors" if judged.kind is not Kind.SCORE else "scores",
             records=len(np.unique(kept.table.record)),
-            features=None if kept.features is None else kept.features.shape[1],
+            features=None if kept.features is None else kept.features.values.shape[1],
             classes=judged.classes,
             fingerprint=digest([brought.table.log_values, brought.table.label, brought.table.member]),
         ),
@@ -260,7 +260,7 @@ def _matched(brought: Brought, seed: int) -> tuple[Brought, Matching | None]:
     if not is_deleted.any() or is_deleted.all():
         return brought, None  # `assess` refuses
     matching = matched_queries(
-        None if features is None else features[compared],
+        None if features is None else features.values[compared],
         target.label[compared],
         is_deleted,
         rng=rng_for(seed, Stream.CONTROL, "matching"),

@@ -46,11 +46,11 @@ def audit_not_tested(table: Posteriors, *, has_shadow: bool) -> Iterator[str]:
     )
 
 
-def matching_notes(matching: Matching | None, features: NDArray[np.float64] | None) -> tuple[str, ...]:
+def matching_notes(matching: Matching | None, *, by_features: bool) -> tuple[str, ...]:
     if matching is None:
         return ()
     of_deleted, of_unseen = matching.deleted + matching.dropped_deleted, matching.unseen + matching.dropped_unseen
-    alike = "classes" if features is None else "classes and features"
+    alike = "classes and features" if by_features else "classes"
     return (
         f"Matched by {alike}: {matching.dropped_deleted} of {of_deleted} deleted and {matching.dropped_unseen} of "
         f"{of_unseen} unseen queries were left out, so that those kept are alike. All figures hold for those kept "

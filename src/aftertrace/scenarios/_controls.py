@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aftertrace._random import Stream, rng_for
-from aftertrace.posteriors import Posteriors, Role
+from aftertrace.posteriors import Features, Posteriors, Role
 from aftertrace.results import ControlResult
 from aftertrace.scenarios._verdict import BLIND, PLANTED, Judgement
 from aftertrace.statistics import (
     PLANTED_AUC,
     Interval,
+    auc,
     auc_interval,
     auc_interval_crossed,
     auc_interval_one_pair,
@@ -23,6 +24,8 @@ from aftertrace.statistics import (
 
 CONTROL_CONFIDENCE = 0.9975
 """Null controls are tested at .25 % each."""
+MOST_NAMED = 3
+"""Columns that are named where records differ by themselves."""
 Array = NDArray[np.float64]
 
 
@@ -46,14 +49,14 @@ def interval_of(
 
 
 def controls(
-    score: Array, target: Posteriors, judgement: Judgement, *, features: Array | None = None
+    score: Array, target: Posteriors, judgement: Judgement, *, features: Features | None = None
 ) -> tuple[ControlResult, ...]:
     """All controls that the queries allow, with the scores [Q] of the verdict's attack and the records' `features`."""
     return tuple(_controls(score, target, judgement, features))
 
 
 def _controls(
-    score: Array, target: Posteriors, judgement: Judgement, features: Array | None
+    score: Array, target: Posteriors, judgement: Judgement, features: Features | None
 ) -> Iterator[ControlResult]:
     unseen = np.flatnonzero(target.role == Role.UNSEEN)
     halves, first = split_unseen(_matched(target, unseen), rng=_rng(judgement, "unseen"))
@@ -98,11 +101,11 @@ def _null(
 
 
 def _blind(
-    features: Array | None, target: Posteriors, evaluated: NDArray[np.intp], judgement: Judgement
+    features: Features | None, target: Posteriors, evaluated: NDArray[np.intp], judgement: Judgement
 ) -> ControlResult:
     """An attack that sees the records alone; without features, their class alone."""
     found = blind_test(
-        None if features is None else features[evaluated],
+        None if features is None else features.values[evaluated],
         target.label[evaluated],
         target.is_attacked[evaluated],
         target.original[evaluated],
@@ -110,12 +113,27 @@ def _blind(
         rng=_rng(judgement, BLIND),
     )
     sees = "class" if features is None else "features and class"
-    auc = Interval(
+    told = Interval(
         estimate=found.auc, low=None, high=None, confidence=CONTROL_CONFIDENCE, n=found.n, method="permutation of roles"
     )
-    note = f"p = {found.p_value:.3g}"
     passed = found.p_value > 1 - CONTROL_CONFIDENCE
-    return ControlResult(name=BLIND, attack=f"the {sees} alone", auc=auc, passed=passed, note=note)
+    note = f"p = {found.p_value:.3g}{'' if passed else _what_differs(features, target, evaluated)}"
+    return ControlResult(name=BLIND, attack=f"the {sees} alone", auc=told, passed=passed, note=note)
+
+
+def _what_differs(features: Features | None, target: Posteriors, evaluated: NDArray[np.intp]) -> str:
+    """The columns and classes that tell deleted from unseen records best, one by one."""
+    label, is_deleted = target.label[evaluated], target.is_attacked[evaluated]
+    columns = {f"class {name}": (label == k).astype(np.float64) for k, name in enumerate(target.classes)}
+    if features is not None:
+        columns |= dict(zip(features.names, features.values[evaluated].T, strict=True))
+    told = {name: auc(column[is_deleted], column[~is_deleted]) for name, column in columns.items()}
+    most = sorted(told, key=lambda name: -abs(told[name] - 0.5))[:MOST_NAMED]
+    words = [
+        f"{name} ({'higher' if told[name] > 0.5 else 'lower'} where deleted, AUC {max(told[name], 1 - told[name]):.2f})"
+        for name in most
+    ]
+    return f"; what differs most: {', '.join(words)}"
 
 
 def _planted(

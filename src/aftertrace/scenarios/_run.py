@@ -17,7 +17,7 @@ from aftertrace.data import Dataset, DataSpec, load
 from aftertrace.defenses import utility_cost
 from aftertrace.engine import Engine, InProcess
 from aftertrace.errors import ExperimentError
-from aftertrace.posteriors import Posteriors, Role, Use
+from aftertrace.posteriors import Features, Posteriors, Role, Use
 from aftertrace.procedures import Procedure
 from aftertrace.results import (
     Certificate,
@@ -157,7 +157,7 @@ def run_experiment(
         engine=engine,
         progress=progress,
         adversary=Adversary(experiment.scenario.adversary),
-        features=data.x[target.record],
+        features=Features(data.x[target.record], data.columns),
         groups={name: group.at(target.record) for name, group in groups.items()},
     )
     counts = counts_of(target, [*shadow_facts, *target_facts])

@@ -79,7 +79,7 @@ def judge(
     is_blunt = any(control.passed is False and control.name == PLANTED for control in controls)
     more = None
     if failed:
-        outcome, sentence = Outcome.INVALID, _invalid(failed)
+        outcome, sentence = Outcome.INVALID, _invalid(failed, controls)
     elif checks:
         outcome = _of_checks(checks)
         undecided = next((each for each in checks if each.name == "auc" and each.standing is Standing.UNDECIDED), None)
@@ -115,12 +115,13 @@ def _of_checks(checks: Sequence[LimitCheck]) -> Outcome:
     return Outcome.INCONCLUSIVE if any(c.standing is Standing.UNDECIDED for c in checks) else Outcome.WITHIN
 
 
-def _invalid(failed: Sequence[str]) -> str:
+def _invalid(failed: Sequence[str], controls: Sequence[ControlResult]) -> str:
     if failed == [BLIND]:
+        differs = next(each.note.partition("; ")[2] for each in controls if each.name == BLIND)
         return (
             "This audit is invalid: deleted and unseen records differ by themselves (the control blind tells them "
-            "apart without any model), so a score may say what they are instead of what happened to them. Compare "
-            "records that were drawn alike."
+            "apart without any model), so a score may say what they are instead of what happened to them"
+            f"{differs and ': '}{differs}. Compare records that were drawn alike."
         )
     return (
         f"This audit is invalid: the control {' and '.join(failed)} finds a difference between queries whose "
