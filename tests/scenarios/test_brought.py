@@ -341,3 +341,15 @@ def test_what_differs_most_is_named():
     kept, _ = audit_posteriors(Brought(table=table, features=features), AuditSettings(match=True))
     assert kept.verdict.outcome is not Outcome.INVALID
     assert "differs" not in kept.verdict.sentence
+
+
+def test_what_few_records_share_is_not_named():
+    table = pair(1, 0)
+    deleted = table.role == Role.DELETED
+    rng = np.random.default_rng(0)
+    age = rng.normal(size=len(table)) + deleted
+    few = np.arange(len(table)) < 10
+    features = Features(np.column_stack([deleted & few, age]).astype(float), ("town = Ulm", "age"))
+    result, _ = audit_posteriors(Brought(table=table, features=features))
+    assert "age" in result.verdict.sentence
+    assert "Ulm" not in result.to_json()

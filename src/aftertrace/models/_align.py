@@ -74,9 +74,10 @@ def _names(
     if silent and default is None:
         default = _numbered(label, width) if len(silent) == len(own) else None
         if default is None:
+            words = sorted(set(label.tolist()))
             raise InputError(
-                f"Version {silent[0]} does not say the names of its {width} classes: give them in the order of its "
-                f"columns (classes)."
+                f"Version {silent[0]} does not say the names of its {width} classes, and the labels are {some(words)}: "
+                f"give the names in the order of its columns (--classes)."
             )
         notes.append(f"The models do not name their classes: columns were taken for classes 0 to {width - 1}.")
     names = [each if each is not None else default or () for each in own]

@@ -35,5 +35,10 @@ def imported(reference: str) -> Any:
             f"{reference}: there is no {name!r} in module {module!r} ({error}). A module of your own must be in the "
             f"current folder, installed, or its folder be in PYTHONPATH."
         ) from error
-    except (Exception, SystemExit) as error:  # the user's own code: a script without a main guard ends the process
+    except SystemExit as error:
+        raise InputError(
+            f"{reference}: module {module!r} ends the process when it is imported. Put what it does as a program below "
+            f"`if __name__ == '__main__':`."
+        ) from error
+    except Exception as error:  # the user's own code: it may fail with anything
         raise InputError(f"{reference}: module {module!r} fails when it is imported ({first_line(error)}).") from error

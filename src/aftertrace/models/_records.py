@@ -48,10 +48,10 @@ class Records:
         return all(column.dtype != object for column in (self.columns or {}).values())
 
     def select(self, rows: NDArray[np.bool_] | NDArray[np.integer] | slice) -> "Records":
-        """The records of a mask, an index or a slice."""
+        """A copy of the records of a mask, an index or a slice: a model that scales in place changes no other's."""
         if self.array is not None:
-            return Records(array=self.array[rows])
-        return Records(columns={name: column[rows] for name, column in (self.columns or {}).items()})
+            return Records(array=self.array[rows].copy())
+        return Records(columns={name: column[rows].copy() for name, column in (self.columns or {}).items()})
 
     def contents(self) -> NDArray[np.object_]:
         """Bytes [Q] that are equal exactly where records are."""

@@ -24,6 +24,8 @@ from aftertrace.statistics import (
 
 CONTROL_CONFIDENCE = 0.9975
 """Null controls are tested at .25 % each."""
+FEWEST_SHARING = 20
+"""Records that share a category that is named."""
 MOST_NAMED = 3
 """Columns that are named where records differ by themselves."""
 Array = NDArray[np.float64]
@@ -122,18 +124,25 @@ def _blind(
 
 
 def _what_differs(features: Features | None, target: Posteriors, evaluated: NDArray[np.intp]) -> str:
-    """The columns and classes that tell deleted from unseen records best, one by one."""
+    """The columns and classes that tell deleted from unseen records best, one by one.
+
+    What few records have is not named: it might say who they are.
+    """
     label, is_deleted = target.label[evaluated], target.is_attacked[evaluated]
     columns = {f"class {name}": (label == k).astype(np.float64) for k, name in enumerate(target.classes)}
     if features is not None:
         columns |= dict(zip(features.names, features.values[evaluated].T, strict=True))
-    told = {name: auc(column[is_deleted], column[~is_deleted]) for name, column in columns.items()}
+    told = {
+        name: auc(column[is_deleted], column[~is_deleted])
+        for name, column in columns.items()
+        if not 0 < (column == 1).sum() < FEWEST_SHARING or len(np.unique(column)) > 2
+    }
     most = sorted(told, key=lambda name: -abs(told[name] - 0.5))[:MOST_NAMED]
     words = [
         f"{name} ({'higher' if told[name] > 0.5 else 'lower'} where deleted, AUC {max(told[name], 1 - told[name]):.2f})"
         for name in most
     ]
-    return f"; what differs most: {', '.join(words)}"
+    return f"; what differs most: {', '.join(words)}" if words else ""
 
 
 def _planted(
