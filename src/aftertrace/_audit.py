@@ -13,6 +13,7 @@ from aftertrace._brought import Versions, brought_of
 from aftertrace.attacks import Attack
 from aftertrace.engine import choose
 from aftertrace.errors import StoreError
+from aftertrace.procedures import Procedure
 from aftertrace.results import Claim, Limits, Outcome, Result, Scores
 from aftertrace.scenarios import (
     AuditSettings,
@@ -130,6 +131,7 @@ def audit(
     claim: Claim | None = None,
     confidence: float = 0.95,
     shadow: Experiment | Path | str | None = None,
+    procedure: Procedure | None = None,
     seed: int = 0,
     attacks: Sequence[Attack] = (),
     features: Path | str | ArrayLike | None = None,
@@ -158,13 +160,14 @@ def audit(
 
     `classes`: their names in the order of the answers, where the models do not say. `outputs`: what answers are:
     "probabilities", "logits", "loss" or "log-likelihood" (one number each), or "auto". `limits`: the most that is
-    accepted (`Limits`, or a risk-appetite file); `claim`: of differential privacy, whose ceiling is then the limit of
-    the AUC. `shadow`: an experiment with data and training like yours; its shadow side is simulated, and teaches the
-    attacks that learn. `features`: what is known of the records, for the blind control (a file of `record` and
-    features, or numbers [Q, F]); records given to models are seen by it anyway. `match`: leave out deleted and unseen
-    queries until they are alike in class and features. `what_if`: try other releases of the same answers, and recommend
-    the cheapest within the limits. With `out`, result, scores and the key of the pseudonyms are kept in that folder;
-    `force` replaces what another audit left there. `jobs`, `memory`, `data_dir`: of the shadow side, as in `run`.
+    accepted (`Limits`, or a risk-appetite file); `claim`: of differential privacy, whose ceiling is then the limit
+    of the AUC. `shadow`: an experiment with data and training like yours; its shadow side is simulated, and teaches
+    the attacks that learn; `procedure` replaces its model and procedure, as in `run`. `features`: what is known of
+    the records, for the blind control (a file of `record` and features, or numbers [Q, F]); records given to models
+    are seen by it anyway. `match`: leave out deleted and unseen queries until they are alike in class and features.
+    `what_if`: try other releases of the same answers, and recommend the cheapest within the limits. With `out`,
+    result, scores and the key of the pseudonyms are kept in that folder; `force` replaces what another audit left
+    there. `jobs`, `memory`, `data_dir`: of the shadow side, as in `run`.
 
     Raises `InputError` and its children for what cannot be read or does not fit, and `TrainingError` where a model
     fails.
@@ -187,7 +190,9 @@ def audit(
         label_column=label_column,
     )
     brought, opened = brought_of(versions, key=key, progress=progress)
-    side = None if shadow is None else _shadow(shadow, brought.table.classes, jobs, memory, data_dir, progress)
+    side = (
+        None if shadow is None else _shadow(shadow, procedure, brought.table.classes, jobs, memory, data_dir, progress)
+    )
     result, scores = audit_posteriors(
         brought,
         AuditSettings(limits=limits, claim=claim, confidence=confidence, seed=seed, match=match),
@@ -214,6 +219,7 @@ def audit(
 
 def _shadow(
     experiment: Experiment | Path | str,
+    procedure: Procedure | None,
     classes: tuple[str, ...],
     jobs: int,
     memory: int | None,
@@ -226,6 +232,7 @@ def _shadow(
     side = shadow_side(
         experiment,
         source=source,
+        procedure=procedure,
         data_dir=None if data_dir is None else Path(data_dir),
         engine=choose(jobs),
         memory=memory,

@@ -11,6 +11,7 @@ from aftertrace.data import Dataset, DataSpec, load
 from aftertrace.engine import Engine
 from aftertrace.errors import ExperimentError, PosteriorsError
 from aftertrace.posteriors import Posteriors
+from aftertrace.procedures import Procedure
 from aftertrace.scenarios._assess import Progress
 from aftertrace.scenarios._experiment import Experiment
 from aftertrace.scenarios._memory import process_bytes, within
@@ -57,6 +58,7 @@ def shadow_side(
     source: str,
     data_dir: Path | None = None,
     read: Callable[[DataSpec], Dataset] | None = None,
+    procedure: Procedure | None = None,
     engine: Engine,
     memory: int | None = None,
     device: str = "cpu",
@@ -65,15 +67,17 @@ def shadow_side(
 ) -> ShadowSide:
     """Simulate the shadow side of `experiment`, as `run_experiment` would, in the folder that it would use.
 
-    So a later run of the same experiment finds its shadow models trained. Raises `ExperimentError` for a per-record
-    adversary, who needs the target's own candidates.
+    `procedure` replaces its model and procedure. So a later run of the same experiment finds its shadow models trained.
+    Raises `ExperimentError` for a per-record adversary, who needs the target's own candidates.
     """
     if experiment.scenario.adversary != "population":
         raise ExperimentError(
             ['scenario.adversary: the shadow side of an audit is of a population; set it to "population"'],
             source=source,
         )
-    simulations = simulations_of(experiment, read or partial(load, data_dir=data_dir), device=device)
+    simulations = simulations_of(
+        experiment, read or partial(load, data_dir=data_dir), procedure=procedure, device=device
+    )
     drawn = [unit for unit in drawn_units(experiment, simulations) if unit.side == "shadow"]
     engine = within(engine, [process_bytes(simulations["shadow"], unit) for unit in drawn], memory, progress)
     identity = identity_of(experiment, simulations)
