@@ -1,5 +1,7 @@
 """The command that judges what a user brings."""
 
+from collections.abc import Iterable, Mapping
+from os.path import realpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -103,6 +105,8 @@ def audit(
         "role": role,
         "features": features,
     }
+    inputs = (before, *(between or []), after, limits, shadow, *options.values())
+    _check_outputs({"junit": junit, "sarif": sarif, "pdf": pdf}, out=out, inputs=inputs)
     with ProgressDisplay() as progress:
         found = judge(
             before,
@@ -130,6 +134,22 @@ def audit(
     typer.echo(str(found))
     write_outputs(found, junit=junit, sarif=sarif, pdf=pdf)
     return verdict_code(found.result.verdict)
+
+
+def _check_outputs(
+    outputs: Mapping[str, Path | None], *, out: Path | None, inputs: Iterable[Path | str | None]
+) -> None:
+    """Raises `InputError`, before anything is asked, for a file that cannot be written or would replace an input."""
+    from aftertrace.posteriors._readable import is_folder
+
+    given = {realpath(str(each).rpartition("@")[2]) for each in inputs if each is not None}
+    for name, path in outputs.items():
+        if path is None:
+            continue
+        if is_folder(path) or not (path.parent == out or is_folder(path.parent)):
+            raise InputError(f"--{name} must be a file in a folder that is there, got {path}. Make the folder first.")
+        if realpath(path) in given:
+            raise InputError(f"--{name} must be a file of its own, got {path}, which the audit reads. Choose another.")
 
 
 def _claim(text: str | None) -> "Claim | None":

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -146,9 +147,10 @@ def _pickled_weights(path: Path) -> "Mapping[str, torch.Tensor]":
             warnings.simplefilter("ignore")
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle fails with anything
+        reason = "" if isinstance(error, UnpicklingError) else f" ({message(error)})"  # torch's advises to run the code
         raise InputError(
-            f"{path}: holds no plain weights ({message(error)}), and nothing else is unpickled, since that runs the "
-            f"file's code. Save `module.state_dict()` with safetensors."
+            f"{path}: holds no plain weights{reason}, and nothing else is unpickled, since that runs the file's code. "
+            f"Save `module.state_dict()` with safetensors."
         ) from error
     if not isinstance(state, Mapping) or not all(isinstance(each, torch.Tensor) for each in state.values()):
         raise InputError(
