@@ -20,8 +20,8 @@ demo: setup
 	@$(BIN)/aftertrace run demo --out runs/demo
 
 test: setup
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks examples docs/_site
+	$(BIN)/ruff check src tests benchmarks examples docs/_site
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 

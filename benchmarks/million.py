@@ -76,6 +76,7 @@ def from_table(originals, pairs, dtype):
     """Every part's seconds, and the peak."""
     from aftertrace.attacks import ConfidenceRatio, ConformalRank, EucDist, LogitDrop, LossRise, OriginalLogit
     from aftertrace.posteriors import Posteriors
+    from aftertrace.results import Limits
     from aftertrace.scenarios import Judgement, assess
 
     attacks = (

@@ -197,7 +197,7 @@ class TestBadInput:
             fit(trainer, problem())
 
     def test_unknown_paths(self):
-        with pytest.raises(ExperimentError, match=r"there is no class 'Net' in module 'nowhere' .*PYTHONPATH"):
+        with pytest.raises(ExperimentError, match=r"there is no 'Net' in module 'nowhere' .*PYTHONPATH"):
             Model(name="nowhere:Net").trainer()
 
 

@@ -29,6 +29,7 @@ from aftertrace.errors import InputError
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
     help="Audits what machine unlearning gives away about the people who asked to be deleted.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )

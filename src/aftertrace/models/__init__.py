@@ -10,6 +10,7 @@
 """
 
 from aftertrace.models._ask import Answered, ask
+from aftertrace.models._imports import imported
 from aftertrace.models._open import open_model
 from aftertrace.models._outputs import LogValues, Outputs, log_values
 from aftertrace.models._protocol import Budgeted, Model, Noted
@@ -27,6 +28,7 @@ __all__ = [
     "Records",
     "Subjects",
     "ask",
+    "imported",
     "log_values",
     "open_model",
     "read_subjects",

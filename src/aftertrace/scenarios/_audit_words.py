@@ -109,7 +109,7 @@ def _sample_notes(judged: Posteriors, counts: Counts) -> Iterator[str]:
 
 
 def _unmoved_notes(table: Posteriors) -> Iterator[str]:
-    """Exactly equal answers are the mark of deterministic retraining."""
+    """Exactly equal answers: deterministic retraining, or coarse ones."""
     same = (table.log_values[:, 0] == table.log_values[:, -1]).all(axis=1)
     if not same.any():
         return
@@ -122,6 +122,7 @@ def _unmoved_notes(table: Posteriors) -> Iterator[str]:
         if (table.role == role).any()
     ]
     yield (
-        f"Exactly the same answer before and after: {', '.join(shares)}. That is the mark of deterministic retraining "
-        f"(a fixed seed, trees): where an answer moves at all, a deletion near it is told. Fresh seeds hide that."
+        f"Exactly the same answer before and after: {', '.join(shares)}. So it is after deterministic retraining (a "
+        f"fixed seed), and where answers are coarse (trees, rounding). Where an answer moves at all, a deletion near it "
+        f"is told; fresh seeds move all of them."
     )

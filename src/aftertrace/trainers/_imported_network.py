@@ -1,7 +1,6 @@
 """Any `torch.nn.Module` by its import path, as a network."""
 
 import hashlib
-import importlib
 import inspect
 import sys
 from collections.abc import Callable, Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from aftertrace.errors import InputError
+from aftertrace.models import imported
 from aftertrace.trainers._image_networks import check_columns
 
 if TYPE_CHECKING:
@@ -78,14 +78,10 @@ def find_class(path: str) -> type:
 
 def find_maker(path: str) -> Callable[..., Any]:
     """The class or function `package.module:name`. Raises `InputError` where there is none."""
-    module, _, name = path.partition(":")
     try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(
-            f"model.name: there is no class {name!r} in module {module!r} ({error}); a module of your own must be "
-            f"installed, or its folder be in PYTHONPATH"
-        ) from error
+        found = imported(path)
+    except InputError as error:
+        raise InputError(f"model.name: {error}") from error
     if not callable(found):
         raise InputError(f"model.name: must be a class or a function, got {path}, which is a {type(found).__name__}")
     return found
