@@ -15,6 +15,7 @@ from aftertrace._hashing import digest
 from aftertrace.errors import InputError
 from aftertrace.interchange import read_sacro
 from aftertrace.models import Outputs, Records, Subjects, ask, log_values, open_model, read_subjects
+from aftertrace.models._files import first_line
 from aftertrace.posteriors import (
     Features,
     Posteriors,
@@ -93,7 +94,7 @@ def brought_of(versions: Versions, *, key: bytes, progress: Progress) -> tuple[B
 
 
 def _kind(reference: Any) -> str:
-    if isinstance(reference, np.ndarray | list | tuple):
+    if isinstance(reference, list | tuple) or hasattr(reference, "__array__"):  # tensors and data frames have it too
         return "arrays"
     if isinstance(reference, Posteriors):
         return "tables"
@@ -118,7 +119,7 @@ def _of_arrays(versions: Versions, outputs: Outputs) -> Brought:
     if role is None or isinstance(role, Path | str):
         raise InputError("Arrays of posteriors need `label` [Q] and `role` [Q], a word per query.")
     _without_records(versions)
-    raw = [np.asarray(values, dtype=np.float64) for values in versions.references]
+    raw = [_numbers(values) for values in versions.references]
     if any(values.ndim != 2 or values.shape != raw[0].shape for values in raw):
         shapes = " and ".join(str(values.shape) for values in raw)
         raise InputError(f"All versions' posteriors must be [Q, K] for the same queries; got {shapes}.")
@@ -139,7 +140,7 @@ def _of_arrays(versions: Versions, outputs: Outputs) -> Brought:
         use=np.zeros(rows, dtype=np.int8),
         kind=found.kind,
     )
-    person = None if versions.person is None else np.unique(np.asarray(versions.person), return_inverse=True)[1]
+    person = _persons(versions.person)
     features = versions.features
     if isinstance(features, Path | str):
         raise InputError("Arrays of posteriors do not name records: `features` must be an array [Q, F], got a file.")
@@ -151,12 +152,29 @@ def _of_arrays(versions: Versions, outputs: Outputs) -> Brought:
     )
 
 
+def _numbers(values: Any) -> NDArray[np.float64]:
+    try:
+        found = np.asarray(values)
+        if found.dtype.kind in "cmM":
+            raise TypeError(f"they are {found.dtype}")
+        return found.astype(np.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"Posteriors must be numbers [Q, K], an array for each version ({first_line(error)})."
+        ) from error
+
+
+def _persons(given: Any) -> NDArray[np.int64] | None:
+    """A number for each person. [Q]"""
+    return None if given is None else np.unique(np.asarray(given).astype(str), return_inverse=True)[1]
+
+
 def _of_table(versions: Versions) -> Brought:
     _without_records(versions)
     table, features = versions.references[0], versions.features
     if isinstance(features, Path | str):
         raise InputError("A table of posteriors names no records: `features` must be an array [Q, F], got a file.")
-    person = None if versions.person is None else np.unique(np.asarray(versions.person), return_inverse=True)[1]
+    person = _persons(versions.person)
     return Brought(
         table=table, person=person, features=None if features is None else filled_features(features, rows=len(table))
     )

@@ -13,6 +13,8 @@ from aftertrace.posteriors import Kind
 Floats = NDArray[np.float64]
 TOLERANCE = 1e-3
 """How far the sum of a row of probabilities may be from 1, as in `Posteriors`."""
+ROUNDING = 1e-6
+"""How far below 0 a probability may lie that was computed in single precision; it counts as 0."""
 
 
 class Outputs(StrEnum):
@@ -56,7 +58,7 @@ def log_values(raw: Sequence[Floats], outputs: Outputs) -> LogValues:
     if stacked.shape[2] == 1:
         stacked = np.concatenate([1 - stacked, stacked], axis=2)
     with np.errstate(divide="ignore"):
-        return LogValues(np.log(stacked), Kind.POSTERIOR)
+        return LogValues(np.log(np.maximum(stacked, 0)), Kind.POSTERIOR)
 
 
 def _scores(stacked: Floats, outputs: Outputs) -> LogValues:
@@ -107,7 +109,7 @@ def _look(values: Floats) -> Outputs | None:
 
 
 def _outside(values: Floats) -> NDArray[np.bool_]:
-    return np.any((values < 0) | (values > 1 + TOLERANCE), axis=1)
+    return np.any((values < -ROUNDING) | (values > 1 + TOLERANCE), axis=1)
 
 
 def _note(raw: Sequence[Floats], outputs: Outputs) -> str:

@@ -123,6 +123,6 @@ def _unmoved_notes(table: Posteriors) -> Iterator[str]:
     ]
     yield (
         f"Exactly the same answer before and after: {', '.join(shares)}. So it is after deterministic retraining (a "
-        f"fixed seed), and where answers are coarse (trees, rounding). Where an answer moves at all, a deletion near it "
-        f"is told; fresh seeds move all of them."
+        f"fixed seed), and where answers are coarse (trees, rounding). Where an answer moves at all, a deletion near "
+        f"it is told; fresh seeds move all of them."
     )

@@ -235,6 +235,7 @@ def result_of(
         training=training,
         slices=assessment.slices,
         discoveries=assessment.discoveries,
+        update=assessment.update,
         sequence=sequence,
     )
 
