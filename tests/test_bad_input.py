@@ -20,10 +20,13 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from typer.testing import CliRunner
 
+import aftertrace
 from aftertrace.cli import app
+from aftertrace.errors import InputError
 
 DELETED, UNSEEN = 60, 100
 N = DELETED + UNSEEN
+ROLE = ["deleted"] * DELETED + ["unseen"] * UNSEEN
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(N, 3))
 LABEL = RNG.integers(0, 2, N)
@@ -233,6 +236,32 @@ def test_classes_that_tell_the_roles_make_an_audit_invalid():
     done = audit(*POSTERIORS, "--fail-above", "auc=0.6")
     assert done.exit_code == 4
     assert "the control blind tells them apart without any model" in " ".join(done.stdout.split())
+
+
+# arrays
+
+
+@pytest.mark.parametrize(
+    ("before", "says"),
+    [
+        ([[0.5, 0.5], [1.0]], r"must be numbers \[Q, K\], an array for each version .*inhomogeneous"),
+        ([["a", "b"]] * N, "must be numbers .* for each version .*could not convert string"),
+        (BEFORE + 0j, "must be numbers .*they are complex128"),
+        (BEFORE[:, 1], r"must be \[Q, K\] for the same queries; got"),
+        (torch.tensor(BEFORE, requires_grad=True), "must be numbers .* requires grad"),
+    ],
+)
+def test_arrays_that_are_no_posteriors(before, says):
+    with pytest.raises(InputError, match=says):
+        aftertrace.audit(before, AFTER, label=LABEL, role=ROLE)
+
+
+def test_tensors_and_rounding_are_welcome():
+    """Single precision may leave a probability just below 0; that makes no logits of all others."""
+    rounded = BEFORE.copy()
+    rounded[0] = 1 + 1e-7, -1e-7
+    found = aftertrace.audit(torch.tensor(rounded), AFTER, label=LABEL, role=ROLE)
+    assert not [note for note in found.result.notes if "logits" in note]
 
 
 # files of posteriors

@@ -139,7 +139,7 @@ def test_the_terminal_lists_limits(checked):
 
 
 def test_without_limits_what_was_measured_is_shown(audit):
-    result = of(audit, Outcome.NOT_SHOWN, discoveries=None)
+    result = of(audit, Outcome.NOT_SHOWN, discoveries=None, update=None)
     assert [(row.name, row.standing) for row in measures(result)] == [("Told from unseen records", "No limit set")]
     scale = summary(result).scale
     assert scale.limit_at is None
