@@ -405,9 +405,7 @@ def test_pickles_inside_archives():
 
 def test_a_toml_of_a_million_lines():
     Path("t.toml").write_text("\n".join(["[limits]", *(f"a{k} = 1" for k in range(1_000_000))]))
-    refused(
-        *POSTERIORS, "--limits", "t.toml", says=r"must be a small TOML file with a section \[limits\], got \d+ bytes"
-    )
+    refused(*POSTERIORS, "--limits", "t.toml", says="must be a small TOML file")
     refused(*models("t.toml", "t.toml"), *RECORDS, says="must be an endpoint file of at most 64 KiB, and is longer")
 
 
