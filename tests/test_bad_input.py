@@ -48,6 +48,7 @@ def turned(x): return two(x)[:, ::-1]
 def other(x): return two(x)
 def three(x): return np.full((len(x), 3), 1 / 3)
 def logits(x): return 4 * shares(x, 1) - 2
+def more_logits(x): return 4 * shares(x, 1.2) - 2
 def nan(x): return np.where(np.arange(len(x))[:, None] == 3, np.nan, one(x))
 def complexes(x): return one(x) + 0j
 def fails(x): raise KeyError("it fails" + chr(10) + "over two lines")
@@ -56,6 +57,7 @@ def ends(x): sys.exit(0)
 def scales(x):
     x -= 5
     return shares(x, 1)
+def scales_too(x): return scales(x)
 def factory(): sys.exit(0)
 one.classes = two.classes = ["0", "1"]
 turned.classes, other.classes = ["1", "0"], ["0", "2"]
@@ -169,7 +171,7 @@ def test_answers_that_cannot_be_compared(after, code, says):
 
 
 def test_logits_are_told_or_refused():
-    both = (*models("logits", "logits"), *RECORDS, "--classes", "0,1")
+    both = (*models("logits", "more_logits"), *RECORDS, "--classes", "0,1")
     assert "they were taken for logits, and a softmax was applied" in judged(*both)
     refused(*both, "--outputs", "probabilities", says="must lie between 0 and 1; .* say --outputs logits")
 
@@ -184,7 +186,7 @@ def test_a_model_that_changes_its_records_changes_no_others():
     for name, rows in (("d", slice(0, DELETED)), ("u", slice(DELETED, N))):
         np.savez(f"{name}.npz", x=X[rows], label=LABEL[rows])
     arrays = ("--deleted", "d.npz", "--unseen", "u.npz", "--classes", "0,1")
-    assert "Both versions answer every query exactly al" in judged(*models("scales", "scales"), *arrays)
+    assert "Both versions answer every query exactly al" in judged(*models("scales", "scales_too"), *arrays)
 
 
 # who is asked about
@@ -236,6 +238,13 @@ def test_classes_that_tell_the_roles_make_an_audit_invalid():
     done = audit(*POSTERIORS, "--fail-above", "auc=0.6")
     assert done.exit_code == 4
     assert "the control blind tells them apart without any model" in " ".join(done.stdout.split())
+
+
+def test_names_of_classes_that_are_known_already():
+    says = "name their classes themselves, '0', '1'; leave out 'no', 'yes' .--classes"
+    skops.io.dump(LogisticRegression().fit(X, LABEL.astype(str)), "m.skops")
+    refused(*POSTERIORS, "--classes", "no,yes", says=says)
+    refused(*models("m.skops", "m.skops"), *RECORDS, "--classes", "no,yes", says=says)
 
 
 # arrays
@@ -328,8 +337,8 @@ def test_names_that_no_file_can_have(option):
 
 def test_very_many_columns_take_seconds():
     width = 5000
-    for name in ("a.csv", "b.csv"):
-        rows = [(f"r{k}", 0, "deleted" if k < 5 else "unseen", 1, *[0] * (width - 1)) for k in range(20)]
+    for name, share in (("a.csv", 1), ("b.csv", 0.999)):
+        rows = [(f"r{k}", 0, "deleted" if k < 5 else "unseen", share, 1 - share, *[0] * (width - 2)) for k in range(20)]
         write(name, ("record", "label", "role", *range(width)), rows)
     assert "5 deleted and 15 unseen" in judged(*POSTERIORS)
 
@@ -451,13 +460,14 @@ def test_names_are_only_names(names):
 
 
 def test_names_of_models_and_columns_are_only_names():
-    name = "<img src=x onerror=alert(1)>.skops"
-    skops.io.dump(LogisticRegression().fit(X, LABEL.astype(str)), name)
+    names = ("<img src=x onerror=alert(1)>.skops", "'><img src=y>.skops")
+    for name, strength in zip(names, (1, 2), strict=True):
+        skops.io.dump(LogisticRegression(C=strength).fit(X, LABEL.astype(str)), name)
     for file in ("d.csv", "u.csv"):
         replaced(file, "f0", "<script>alert(1)</script>")
-    judged(*models(name, name), *RECORDS, "--out", "run")
+    judged(*models(*names), *RECORDS, "--out", "run")
     report = Path("run/report.html").read_text()
-    assert "<img src=x" not in report
+    assert not re.search("<img src=[xy]", report)
     assert "<script>alert(1)" not in report
 
 

@@ -189,6 +189,8 @@ def audit(
         features=features,
         label_column=label_column,
     )
+    if out is not None:
+        RunFolder.check_free(Path(out), force=force)
     brought, opened = brought_of(versions, key=key, progress=progress)
     side = (
         None if shadow is None else _shadow(shadow, procedure, brought.table.classes, jobs, memory, data_dir, progress)
@@ -226,7 +228,7 @@ def _shadow(
     data_dir: Path | str | None,
     progress: Any,
 ) -> ShadowSide:
-    source = "experiment" if isinstance(experiment, Experiment) else str(experiment)
+    source = "experiment.toml" if isinstance(experiment, Experiment) else Path(experiment).name
     if not isinstance(experiment, Experiment):
         experiment = Experiment.from_toml(experiment)
     side = shadow_side(

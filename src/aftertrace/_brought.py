@@ -23,9 +23,11 @@ from aftertrace.posteriors import (
     encoded_columns,
     filled_features,
     membership,
+    pseudonyms,
     read_features,
     read_versions,
 )
+from aftertrace.posteriors._files import some
 from aftertrace.posteriors._readable import TABLES, is_folder
 from aftertrace.scenarios import Brought
 
@@ -73,24 +75,51 @@ def brought_of(versions: Versions, *, key: bytes, progress: Progress) -> tuple[B
             f"There must be at least two versions, before and after, or one table of posteriors that holds them; got "
             f"{len(versions.references)} {kind}."
         )
+    brought, opened = _opened(kind, versions, outputs, key, progress)
+    prints = [each["fingerprint"] for each in opened]
+    if len(set(prints)) < len(prints):
+        raise InputError(
+            f"All versions must differ, and {_twice(opened)} are the same: give the models before and after the "
+            f"deletions. If training again gave the very same one, nothing has changed and there is nothing to audit."
+        )
+    return brought, opened
+
+
+def _twice(opened: Opened) -> str:
+    """The names of two versions that are the same."""
+    prints = [each["fingerprint"] for each in opened]
+    first = next(k for k, each in enumerate(prints) if prints.count(each) > 1)
+    return f"{opened[first]['name']} and {opened[prints.index(prints[first], first + 1)]['name']}"
+
+
+def _opened(kind: str, versions: Versions, outputs: Outputs, key: bytes, progress: Progress) -> tuple[Brought, Opened]:
     match kind:
         case "tables":
-            return _of_table(versions), []
+            return _of_table(versions, key), []
         case "target folders":
             return _of_folders(versions, key), [
-                {"name": Path(folder).name, "fingerprint": "a folder of SACRO-ML"} for folder in versions.references
+                {"name": Path(folder).name, "fingerprint": _folder_print(Path(folder))}
+                for folder in versions.references
             ]
         case "arrays":
-            return _of_arrays(versions, outputs), [
+            return _of_arrays(versions, outputs, key), [
                 {"name": f"array {number}", "fingerprint": digest(np.asarray(values))}
                 for number, values in enumerate(versions.references)
             ]
         case "files of posteriors":
             return _of_files(versions, outputs, key), [
-                {"name": Path(path).name, "fingerprint": hashlib.sha256(Path(path).read_bytes()).hexdigest()}
-                for path in versions.references
+                {"name": Path(path).name, "fingerprint": _file_print(Path(path))} for path in versions.references
             ]
     return _of_models(versions, outputs, key, progress)
+
+
+def _file_print(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _folder_print(folder: Path) -> str:
+    return digest([[path.name, _file_print(path)] for path in sorted(folder.iterdir()) if path.is_file()])
 
 
 def _kind(reference: Any) -> str:
@@ -114,7 +143,7 @@ def _outputs(word: str) -> Outputs:
     return Outputs(word)
 
 
-def _of_arrays(versions: Versions, outputs: Outputs) -> Brought:
+def _of_arrays(versions: Versions, outputs: Outputs, key: bytes) -> Brought:
     role = versions.role
     if role is None or isinstance(role, Path | str):
         raise InputError("Arrays of posteriors need `label` [Q] and `role` [Q], a word per query.")
@@ -128,19 +157,18 @@ def _of_arrays(versions: Versions, outputs: Outputs) -> Brought:
     if versions.label is None and n_classes > 1:
         raise InputError("Arrays of posteriors need `label` [Q] and `role` [Q], a word per query.")
     label = np.zeros(rows, dtype=np.int64) if versions.label is None else np.asarray(versions.label)
-    numbers = np.arange(rows)
     table = Posteriors(
         log_values=found.values,
         member=membership(_role_numbers(role), len(raw)),
         label=label.astype(np.int64) if np.issubdtype(label.dtype, np.integer) else label,
         classes=versions.classes or tuple(str(k) for k in range(n_classes)),
-        record=numbers,
+        record=pseudonyms(map(str, range(rows)), key),
         pair=np.zeros(rows, dtype=np.int64),
         original=np.zeros(rows, dtype=np.int64),
         use=np.zeros(rows, dtype=np.int8),
         kind=found.kind,
     )
-    person = _persons(versions.person)
+    person = _persons(versions.person, key)
     features = versions.features
     if isinstance(features, Path | str):
         raise InputError("Arrays of posteriors do not name records: `features` must be an array [Q, F], got a file.")
@@ -164,23 +192,25 @@ def _numbers(values: Any) -> NDArray[np.float64]:
         ) from error
 
 
-def _persons(given: Any) -> NDArray[np.int64] | None:
-    """A number for each person. [Q]"""
-    return None if given is None else np.unique(np.asarray(given).astype(str), return_inverse=True)[1]
+def _persons(given: Any, key: bytes) -> NDArray[np.int64] | None:
+    """A pseudonym for each person. [Q]"""
+    return None if given is None else pseudonyms(np.asarray(given).astype(str).tolist(), key)
 
 
-def _of_table(versions: Versions) -> Brought:
+def _of_table(versions: Versions, key: bytes) -> Brought:
+    _without(versions, ("label", "role", "classes"), "a table of posteriors has its own")
     _without_records(versions)
     table, features = versions.references[0], versions.features
     if isinstance(features, Path | str):
         raise InputError("A table of posteriors names no records: `features` must be an array [Q, F], got a file.")
-    person = _persons(versions.person)
+    person = _persons(versions.person, key)
     return Brought(
         table=table, person=person, features=None if features is None else filled_features(features, rows=len(table))
     )
 
 
 def _of_folders(versions: Versions, key: bytes) -> Brought:
+    _without(versions, ("label", "role", "person"), "target folders bring their own labels and roles, and no persons")
     _without_records(versions)
     if len(versions.references) > 2:
         raise InputError(f"Target folders must be two, before and after; got {len(versions.references)}.")
@@ -220,7 +250,17 @@ def _of_files(versions: Versions, outputs: Outputs, key: bytes) -> Brought:
 
 def _names(own: tuple[str, ...], n: int, given: tuple[str, ...] | None) -> tuple[str, ...]:
     """Names of classes; a single column of probabilities is of the second of two."""
-    return own if len(own) == n else given or tuple(str(k) for k in range(n))
+    if len(own) != n:
+        return given or tuple(str(k) for k in range(n))
+    if given is not None and set(given) != set(own):
+        raise InputError(f"The files name their classes themselves, {some(own)}; leave out {some(given)} (--classes).")
+    return own
+
+
+def _without(versions: Versions, names: Sequence[str], why: str) -> None:
+    for name in names:
+        if getattr(versions, name) is not None:
+            raise InputError(f"`{name}` must be left out: {why}.")
 
 
 def _without_records(versions: Versions) -> None:
@@ -260,6 +300,7 @@ def _subjects(versions: Versions, key: bytes, *, labelled: bool) -> Subjects:
     if versions.records is not None:
         if given:
             raise InputError(f"Give one file of `records` with a column role, or {', '.join(given)}; got both.")
+        _without(versions, ("person",), "files of records bring persons themselves, in a column")
         return read({"records": Path(versions.records)})
     if "deleted" not in given or "unseen" not in given:
         raise InputError(
@@ -267,8 +308,7 @@ def _subjects(versions: Versions, key: bytes, *, labelled: bool) -> Subjects:
             "files), or one file of `records` with a column role."
         )
     if all(isinstance(value, Path | str) for value in given.values()):
-        if versions.person is not None:
-            raise InputError("Files of records bring persons themselves, in a column `person`.")
+        _without(versions, ("person",), "files of records bring persons themselves, in a column")
         return read({name: Path(path) for name, path in given.items()})
     for name, value in given.items():
         if not (isinstance(value, tuple | list) and len(value) == 2):

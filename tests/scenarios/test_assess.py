@@ -228,7 +228,7 @@ def test_attacks_need_different_names():
 
 def test_both_roles_are_needed():
     with pytest.raises(PosteriorsError, match="got 2 deleted and 0 unseen"):
-        at.audit([[0.5, 0.5]] * 2, [[0.5, 0.5]] * 2, label=[0, 1], role=["deleted"] * 2)
+        at.audit([[0.5, 0.5]] * 2, [[0.6, 0.4]] * 2, label=[0, 1], role=["deleted"] * 2)
 
 
 def shared_records(seed, *, originals=8, records=15, effect=1.0):

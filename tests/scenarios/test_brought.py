@@ -75,6 +75,13 @@ def test_records_of_one_person_are_not_independent():
     assert by_record >= 12
 
 
+def test_the_key_of_pseudonyms_changes_nothing_for_persons():
+    table, person = of_persons(0, effect=1.0)
+    other = np.random.default_rng(1).permutation(10_000)[person]
+    first, second = (audit_posteriors(Brought(table=table, person=each))[0] for each in (person, other))
+    assert first.to_json() == second.to_json()
+
+
 def test_a_person_has_one_role():
     table, person = of_persons(0)
     person = np.where(person == 60, 0, person)

@@ -9,8 +9,8 @@ import aftertrace as at
 from aftertrace.attacks import LogitDrop, OriginalLogit, simulated_posteriors
 from aftertrace.engine import InProcess
 from aftertrace.errors import ExperimentError, InputError
-from aftertrace.posteriors import Kind, Role
-from aftertrace.results import LimitCheck, Limits, Outcome, Standing
+from aftertrace.posteriors import Kind, Role, concatenate
+from aftertrace.results import Claim, LimitCheck, Limits, Outcome, Standing
 from aftertrace.scenarios import Judgement, assess, limits_of, read_limits
 from aftertrace.scenarios._update import update_cost
 from aftertrace.statistics import Interval
@@ -184,3 +184,79 @@ def test_scores_have_no_accuracy():
     )
     assert update_cost(scores, confidence=0.95) is None
     assert (scores.role == Role.UNSEEN).any()
+
+
+# what must not pass
+
+
+def test_the_same_model_twice_is_refused(tmp_path):
+    values = np.random.default_rng(0).dirichlet([1, 1], 40)
+    role = ["deleted", "unseen"] * 20
+    with pytest.raises(InputError, match="array 0 and array 1 are the same"):
+        at.audit(values, values, label=[0] * 40, role=role, limits={"auc": 0.6})
+    path = tmp_path / "v.csv"
+    rows = [f"{k},0,{role[k]},{a!r},{b!r}" for k, (a, b) in enumerate(values.tolist())]
+    path.write_text("\n".join(["record,label,role,0,1", *rows]))
+    with pytest.raises(InputError, match=r"v\.csv and v\.csv are the same"):
+        at.audit(path, path, limits={"auc": 0.6})
+
+
+def test_accuracy_alone_limits_no_leak():
+    with pytest.raises(InputError, match="alone limits no leak"):
+        judged(Limits(accuracy_loss=0.1))
+
+
+def test_only_the_auc_speaks_of_a_claim():
+    table = simulated_posteriors(leak=0.5, seed=0, originals=12, pairs=40)
+    claim = Claim(epsilon=5.0)
+    judgement = Judgement(attack="LogitDrop", limits=Limits(accuracy_loss=-0.5), claim=claim, confidence=0.95, seed=0)
+    verdict = assess(
+        None, table, (LogitDrop(), OriginalLogit()), judgement, engine=InProcess(), progress=lambda *_: None
+    ).verdict
+    assert verdict.outcome is Outcome.TOO_COSTLY
+    assert "allows this AUC" in verdict.sentence
+    assert "refutes" not in verdict.sentence
+
+
+def test_few_originals_have_no_rate():
+    table = simulated_posteriors(leak=2, seed=0, originals=3, pairs=700)
+    judgement = Judgement(attack="LogitDrop", limits=Limits(tpr_at_1pct=0.9), confidence=0.95, seed=0)
+    check = assess(
+        None, table, (LogitDrop(), OriginalLogit()), judgement, engine=InProcess(), progress=lambda *_: None
+    ).verdict.checks[0]
+    assert check.standing is Standing.UNDECIDED
+    assert "at least 6 originals" in check.note
+
+
+def test_pairs_of_one_original_that_share_records():
+    """The AUC's interval is over records; what has no such interval is not measured."""
+    table = simulated_posteriors(leak=0, seed=0, originals=1, pairs=60)
+    shared = np.where(table.role == Role.UNSEEN, table.record % 16, table.record)
+    judgement = Judgement(attack="LogitDrop", limits=Limits(auc=0.9, accuracy_loss=0.5), confidence=0.95, seed=0)
+    checks = assess(
+        None,
+        replace(table, record=shared),
+        (LogitDrop(), OriginalLogit()),
+        judgement,
+        engine=InProcess(),
+        progress=lambda *_: None,
+    ).verdict.checks
+    assert checks[0].method == "jackknife over records, conditional on the original"
+    assert "several pairs of one original" in checks[1].note
+
+
+def test_telling_all_of_one_original_is_not_telling_a_tenth_of_all():
+    """One original in ten gives all its deletions away: the share is .1, and the unit is the original."""
+    tables = [
+        simulated_posteriors(leak=60 if k == 0 else 0, seed=k, originals=1, pairs=4, held_out=300) for k in range(10)
+    ]
+    table = concatenate(
+        [
+            replace(t, original=t.original + k, pair=t.pair + 100 * k, record=t.record + 10_000 * k, use=t.use * 0)
+            for k, t in enumerate(tables)
+        ]
+    )
+    judgement = Judgement(attack="LogitDrop", limits=Limits(per_record=0.14), confidence=0.95, seed=0)
+    found = assess(None, table, (LogitDrop(), OriginalLogit()), judgement, engine=InProcess(), progress=lambda *_: None)
+    assert found.verdict.checks[0].estimate == pytest.approx(0.1, abs=0.02)
+    assert found.verdict.checks[0].standing is Standing.UNDECIDED

@@ -86,7 +86,7 @@ def test_a_group_with_one_role_is_left_out():
 
 def found_in(table):
     rows = np.flatnonzero((table.use == Use.EVALUATE) & np.isin(table.role, (Role.DELETED, Role.UNSEEN)))
-    return discoveries(original_logit(table), logit_drop(table), table, rows)
+    return discoveries(original_logit(table), logit_drop(table), table, rows, confidence=0.95)
 
 
 def test_single_deletions_are_not_told_where_nothing_leaks():

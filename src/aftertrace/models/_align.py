@@ -71,6 +71,10 @@ def _names(
     notes: list[str] = []
     silent = [version for version, names in enumerate(own) if names is None]
     default = None if stated is None else tuple(stated)
+    if default is not None and own[0] is not None and set(default) != set(own[0]):
+        raise InputError(
+            f"The models name their classes themselves, {some(own[0])}; leave out {some(default)} (--classes)."
+        )
     if silent and default is None:
         default = _numbered(label, width) if len(silent) == len(own) else None
         if default is None:

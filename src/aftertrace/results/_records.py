@@ -34,7 +34,7 @@ class Outcome(StrEnum):
 
     LEAKS = "leaks"  # an interval lies above its limit (without a limit: beside one half)
     WITHIN = "no leak above the limit"
-    TOO_COSTLY = "too costly"  # no leak above a limit, but more accuracy lost than is accepted
+    TOO_COSTLY = "too costly"  # no limit of a leak exceeded, but more accuracy lost than is accepted
     NOT_SHOWN = "no leak shown"  # no limit was given, and the interval holds one half
     INCONCLUSIVE = "inconclusive"
     INVALID = "invalid"  # a control failed
@@ -176,7 +176,8 @@ class Discoveries:
     on both versions; `worse`: by both versions more than by the original, a part of `after`.
 
     `compared_with_itself`: as many records by originals that never saw them, all others by the unseen records of the
-    same original. Of those, `unseen`: the fewest references of an original; a single deletion that stands out alone can
+    same original. `share`: of deletions that can be told `after`, over originals, or records of one. Of those,
+    `unseen`: the fewest references of an original; a single deletion that stands out alone can
     be found `after` from `needed` on (as `worse` only from many more). Both are 0 where there are no such records.
     """
 
@@ -188,6 +189,7 @@ class Discoveries:
     unseen: int
     needed: int
     compared_with_itself: int = 0
+    share: Interval | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -112,13 +112,26 @@ def assess(
     score = marks[judgement.attack].target
     checks = controls(score, target, judgement, features=features)
     classical = marks.get(next(a.opponent for a in attacks if a.name == judgement.attack))
-    told = discoveries(target.confidence[:, 0] if classical is None else classical.target, score, target, sample.rows)
+    told = discoveries(
+        target.confidence[:, 0] if classical is None else classical.target,
+        score,
+        target,
+        sample.rows,
+        confidence=judgement.confidence,
+    )
     verdict = judge(
         found,
         results,
         checks,
         judgement,
-        checks=limit_checks(judgement.limits, found, told, update, judgement.sequence),
+        checks=limit_checks(
+            judgement.limits,
+            found,
+            told,
+            update,
+            judgement.sequence,
+            repeated=sample.repeats,
+        ),
         more_originals=lambda limit: _more_originals(score, target, sample, limit),
     )
     return Assessment(
@@ -144,7 +157,7 @@ def _more_originals(score: Array, target: Posteriors, sample: "Sample", limit: f
     """About how many originals more than there are put the limit outside the interval; None if nothing tells."""
     rows, m = sample.rows, len(np.unique(sample.original))
     pairs = np.unique(target.pair[rows]).size
-    if not 2 <= m < pairs or sample.crossed_records is not None:
+    if not 2 <= m < pairs or sample.judgement.crossed:
         return None
     pilot = variance_components(score[rows], sample.is_deleted, sample.original, target.pair[rows])
     if not 0 < pilot.auc < 1:
@@ -203,7 +216,7 @@ class Sample:
     shadow_deleted: NDArray[np.intp]
     shadow_unseen: NDArray[np.intp]
     shadow_held_out: NDArray[np.intp]
-    crossed_records: NDArray[np.int64] | None  # of those rows, where roles are tied to records
+    record: NDArray[np.int64]  # of those rows
     judgement: Judgement
 
     @classmethod
@@ -230,13 +243,25 @@ class Sample:
             shadow_deleted=shadow_deleted,
             shadow_unseen=shadow_unseen,
             shadow_held_out=shadow_held_out,
-            crossed_records=target.record[rows] if judgement.crossed else None,
+            record=target.record[rows],
             judgement=judgement,
         )
 
+    @property
+    def repeats(self) -> bool:
+        """Do several pairs of one original ask about the same records?"""
+        return len(np.unique(self.original)) == 1 and len(np.unique(self.record)) < len(self.record)
+
     def interval(self, score: Array) -> Interval:
         own = score[self.rows]
-        return interval_of(own, self.is_deleted, self.original, self.judgement.confidence, crossed=self.crossed_records)
+        return interval_of(
+            own,
+            self.is_deleted,
+            self.original,
+            self.judgement.confidence,
+            record=self.record,
+            is_crossed=self.judgement.crossed,
+        )
 
 
 def judge_attack(
@@ -258,7 +283,7 @@ def judge_attack(
     auc = sample.interval(mark.target)
     if attack.needs.shadow is Adversary.TRUTH:
         auc = cross_fitted_interval(auc, folds=FOLDS)
-    if attack.needs.shadow is not Adversary.NONE and auc.high is not None and auc.high < 0.5:
+    if attack.needs.shadow not in (Adversary.NONE, Adversary.TRUTH) and auc.high is not None and auc.high < 0.5:
         notes.append("below one half: what it learned on the shadow side did not transfer")
     feature, classifier = (
         (attack.feature.value, attack.classifier) if isinstance(attack, FeatureAttack) else (None, None)

@@ -188,6 +188,17 @@ def _check(brought: Brought, settings: AuditSettings, shadow: ShadowSide | None)
             f"A shadow side teaches attacks on two versions' posteriors, got {what}: leave it out, or bring the first "
             f"and the last version's posteriors."
         )
+    own = shadow.experiment
+    if own.verdict.attack not in {attack.name for attack in _attacks_on(table, shadow)[0]}:
+        raise UnsupportedError(
+            f"verdict.attack of the shadow side must be an attack that needs no further unseen records, got "
+            f"{own.verdict.attack}: set it to Superset."
+        )
+    if shadow.table.kind is not table.kind:
+        raise UnsupportedError(
+            f"The shadow side must release what the models do, {table.kind}s, got {shadow.table.kind}s: leave out its "
+            f"defense, or bring what the models release behind theirs."
+        )
     if shadow.table.classes != table.classes:
         raise PosteriorsError(
             f"The shadow side must have the models' classes in their order, {', '.join(table.classes)}; it has "

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from aftertrace.results import AttackResult, Discoveries, LimitCheck, Limits, SequentialResult, UpdateCost
-from aftertrace.statistics import Interval, RateAtFpr, clopper_pearson
+from aftertrace.statistics import Interval, RateAtFpr
 
 STRICT_FPR = 0.01
 
@@ -14,12 +14,15 @@ def limit_checks(
     discoveries: Discoveries,
     update: UpdateCost | None,
     sequence: SequentialResult | None = None,
+    *,
+    repeated: bool = False,
 ) -> tuple[LimitCheck, ...]:
     """A check for each limit given, from the verdict's attack.
 
-    The AUC's interval is the attack's, or the last of a confidence sequence.
+    The AUC's interval is the attack's, or the last of a confidence sequence. `repeated`: several pairs of one original
+    ask about the same records, so that only the AUC has an interval that knows of it.
     """
-    return tuple(_checks(limits, found, discoveries, update, sequence))
+    return tuple(_checks(limits, found, discoveries, update, sequence, repeated))
 
 
 def _checks(
@@ -28,16 +31,21 @@ def _checks(
     discoveries: Discoveries,
     update: UpdateCost | None,
     sequence: SequentialResult | None,
+    repeated: bool,
 ) -> Iterator[LimitCheck]:
     confidence = found.auc.confidence
     for name, limit in limits.given().items():
         match name:
             case "auc":
                 measured: Interval | str = found.auc if sequence is None else _last(sequence)
+            case _ if repeated:
+                measured = (
+                    "several pairs of one original ask about the same records: bring one pair, or several originals"
+                )
             case "tpr_at_1pct":
                 measured = _rate(next(rate for rate in found.rates if rate.fpr == STRICT_FPR))
             case "per_record":
-                measured = _told(discoveries, confidence)
+                measured = _told(discoveries)
             case _:
                 measured = "no accuracy: the models give scores only" if update is None else update.lost
         if isinstance(measured, str):
@@ -62,11 +70,11 @@ def _rate(rate: RateAtFpr) -> Interval | str:
     if rate.tpr is None:
         return rate.refused
     new = rate.tpr_new_originals
-    return rate.tpr if new is None or new.low is None else new
+    return rate.tpr if new is None or new.n == 1 else new
 
 
-def _told(found: Discoveries, confidence: float) -> Interval | str:
+def _told(found: Discoveries) -> Interval | str:
     """The share of deleted records that can be told one by one."""
     if found.unseen < found.needed:
         return f"{found.needed} unseen records beside an original are needed to tell single ones, got {found.unseen}"
-    return clopper_pearson(found.after, found.deleted, confidence=confidence)
+    return "no deletion was tested alone" if found.share is None else found.share

@@ -1,6 +1,7 @@
 """The controls of an audit: figures whose answer is known beforehand."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,16 +38,20 @@ def interval_of(
     original: NDArray[np.int64],
     confidence: float,
     *,
-    crossed: NDArray[np.int64] | None = None,
+    record: NDArray[np.int64],
+    is_crossed: bool = False,
 ) -> Interval:
     """The primary interval: over originals, or over records where there is one original.
 
-    `crossed` [Q]: the records, where roles are tied to them and several originals share them; then over both.
+    `is_crossed`: roles are tied to the records [Q], which several originals share; then over both.
     """
     if (original == original[0]).all():
+        if len(np.unique(record)) < len(record):  # several pairs of one original: a record's queries hang together
+            found = auc_interval(score, is_deleted, record, confidence=confidence)
+            return replace(found, method="jackknife over records, conditional on the original")
         return auc_interval_one_pair(score[is_deleted], score[~is_deleted], confidence=confidence)
-    if crossed is not None:
-        return auc_interval_crossed(score, is_deleted, original, crossed, confidence=confidence)
+    if is_crossed:
+        return auc_interval_crossed(score, is_deleted, original, record, confidence=confidence)
     return auc_interval(score, is_deleted, original, confidence=confidence)
 
 
@@ -95,8 +100,7 @@ def _null(
 ) -> ControlResult:
     if not (called_deleted.any() and not called_deleted.all()):
         return _untested(name, judgement, CONTROL_CONFIDENCE, "not enough queries of that role in a pair")
-    records = target.record[rows] if judgement.crossed else None
-    auc = interval_of(score[rows], called_deleted, target.original[rows], CONTROL_CONFIDENCE, crossed=records)
+    auc = _interval(score[rows], called_deleted, target, rows, CONTROL_CONFIDENCE, judgement)
     if auc.low is None or auc.high is None:
         return ControlResult(name=name, attack=judgement.attack, auc=auc, passed=None, note=auc.note)
     return ControlResult(name=name, attack=judgement.attack, auc=auc, passed=auc.low <= 0.5 <= auc.high)
@@ -135,7 +139,7 @@ def _what_differs(features: Features | None, target: Posteriors, evaluated: NDAr
     told = {
         name: auc(column[is_deleted], column[~is_deleted])
         for name, column in columns.items()
-        if not 0 < (column == 1).sum() < FEWEST_SHARING or len(np.unique(column)) > 2
+        if len(values := np.unique(column)) > 2 or min((column == value).sum() for value in values) >= FEWEST_SHARING
     }
     most = sorted(told, key=lambda name: -abs(told[name] - 0.5))[:MOST_NAMED]
     words = [
@@ -157,11 +161,22 @@ def _planted(
         return _untested(PLANTED, judgement, judgement.confidence, "not enough queries of that role in a pair")
     original = target.original[rows]
     planted = planted_leak(score[rows], called_deleted, original, auc=PLANTED_AUC, rng=_rng(judgement, PLANTED))
-    records = target.record[rows] if judgement.crossed else None
-    auc = interval_of(planted, called_deleted, original, judgement.confidence, crossed=records)
+    auc = _interval(planted, called_deleted, target, rows, judgement.confidence, judgement)
     if auc.low is None:
         return ControlResult(name=PLANTED, attack=judgement.attack, auc=auc, passed=None, note=auc.note)
     return ControlResult(name=PLANTED, attack=judgement.attack, auc=auc, passed=auc.low > 0.5)
+
+
+def _interval(
+    score: Array,
+    called_deleted: NDArray[np.bool_],
+    target: Posteriors,
+    rows: NDArray[np.intp],
+    confidence: float,
+    judgement: Judgement,
+) -> Interval:
+    original, record = target.original[rows], target.record[rows]
+    return interval_of(score, called_deleted, original, confidence, record=record, is_crossed=judgement.crossed)
 
 
 def _untested(name: str, judgement: Judgement, confidence: float, note: str) -> ControlResult:

@@ -271,6 +271,10 @@ class Experiment:
         for data in (settings["data"], settings["shadow"]["data"] or {}):
             if data.get("path") is not None:
                 data["path"] = Path(str(data["path"])).name
+        for model in (settings["model"], settings["shadow"]["model"] or {}):
+            if "command" in model.get("params", {}):
+                words = str(model["params"]["command"]).split(" ")
+                model["params"]["command"] = " ".join(Path(w).name if Path(w).is_absolute() else w for w in words)
         return settings
 
     def build_attacks(self) -> tuple[Attack, ...]:

@@ -31,6 +31,8 @@ class Persons:
         _, pair = np.unique(table.pair, return_inverse=True)
         _, own = np.unique(person, return_inverse=True)
         _, first, group = np.unique(pair * (int(own.max(initial=0)) + 1) + own, return_index=True, return_inverse=True)
+        order = np.argsort(first)  # of appearance: numbers of persons are pseudonyms, which differ by key
+        first, group = first[order], np.argsort(order)[group]
         _check_roles(table, first, group)
         mean = replace(
             table.select(first),

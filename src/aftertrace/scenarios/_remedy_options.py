@@ -237,8 +237,10 @@ def _mounted(
         found = judge_attack(attack, {attack.name: marks}, None, sample)
         told = _UNASKED
         if judgement.limits.per_record is not None:
-            told = discoveries(table.confidence[:, 0], marks.target, table, sample.rows)
-        yield found, limit_checks(judgement.limits, found, told, update)
+            told = discoveries(
+                table.confidence[:, 0], marks.target, table, sample.rows, confidence=judgement.confidence
+            )
+        yield found, limit_checks(judgement.limits, found, told, update, repeated=sample.repeats)
     if len(refused) == len(yardstick.attacks):
         raise UnsupportedError(" ".join(refused))
 

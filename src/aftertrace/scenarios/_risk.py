@@ -29,12 +29,13 @@ def limits_of(given: Limits | Mapping[str, float] | Path | str | None, *, source
 def read_limits(path: Path) -> Limits:
     """The section `limits` of a TOML file, which must hold nothing else. Raises `ExperimentError` with all problems."""
     try:
-        if path.stat().st_size > LARGEST:
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
             raise ExperimentError(
-                [f"must be a small TOML file with a section [limits], got {path.stat().st_size} bytes"],
-                source=str(path),
+                [f"must be a small TOML file with a section [limits], got more than {LARGEST} bytes"], source=str(path)
             )
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(content.decode())
     except OSError as error:
         raise ExperimentError([f"cannot be read ({error.strerror})"], source=str(path)) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:

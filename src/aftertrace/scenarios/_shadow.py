@@ -75,6 +75,15 @@ def shadow_side(
             ['scenario.adversary: the shadow side of an audit is of a population; set it to "population"'],
             source=source,
         )
+    if experiment.scenario.attacked != "deleted":
+        raise ExperimentError(
+            ['scenario.attacked: an audit is of deleted records; set it to "deleted", or leave it out'], source=source
+        )
+    if experiment.limits.given() or experiment.verdict.claim:
+        raise ExperimentError(
+            ["limits: those of an audit are given to the audit; leave limits and claim out of its shadow side"],
+            source=source,
+        )
     simulations = simulations_of(
         experiment, read or partial(load, data_dir=data_dir), procedure=procedure, device=device
     )

@@ -14,8 +14,10 @@ from aftertrace.statistics import (
     Interval,
     auc_by_original,
     benjamini_hochberg,
+    clopper_pearson,
     holm,
     mann_whitney,
+    rate_interval,
     sign_flip_test,
     unseen_needed,
 )
@@ -53,8 +55,10 @@ def slice_results(
         if not (deleted and unseen):
             continue
         own = rows[part]
-        records = table.record[own] if crossed else None
-        auc, p_value, method = _tested(score[own], is_deleted[part], table.original[own], records, confidence, rng)
+        interval = interval_of(
+            score[own], is_deleted[part], table.original[own], confidence, record=table.record[own], is_crossed=crossed
+        )
+        auc, p_value, method = _tested(score[own], is_deleted[part], table.original[own], interval, rng)
         found.append(
             SliceResult(
                 by=by, group=name, deleted=deleted, unseen=unseen, auc=auc, p_value=p_value, p_holm=None, method=method
@@ -96,12 +100,10 @@ def _tested(
     score: Array,
     is_deleted: Mask,
     original: NDArray[np.int64],
-    crossed: NDArray[np.int64] | None,
-    confidence: float,
+    interval: Interval,
     rng: np.random.Generator,
 ) -> tuple[Interval, float | None, str]:
     """AUC, p-value and what the test was."""
-    interval = interval_of(score, is_deleted, original, confidence, crossed=crossed)
     if (original == original[0]).all():
         p_value = mann_whitney(score[is_deleted], score[~is_deleted])
         return interval, p_value, "Mann-Whitney over records, conditional on the pair"
@@ -113,7 +115,9 @@ def _tested(
     return interval, float(test.p_value), f"{test.method} over {len(own)} originals"
 
 
-def discoveries(classical: Array, score: Array, table: Posteriors, rows: NDArray[np.intp]) -> Discoveries:
+def discoveries(
+    classical: Array, score: Array, table: Posteriors, rows: NDArray[np.intp], *, confidence: float
+) -> Discoveries:
     """How many of the records deleted in the evaluated `rows` are exposed before, after, and worse by the deletion.
 
     `classical`, `score` [Q]: of the original alone and of both versions. P-values per record are those of
@@ -121,10 +125,12 @@ def discoveries(classical: Array, score: Array, table: Posteriors, rows: NDArray
     Its guarantee is proved for `before` and `after` of records that are deleted once, among shared unseen records
     (positive dependence), and simulated for `worse`, records of several originals, and those compared with themselves.
     """
-    told = Scores.of(table, {}).deletions(rows[table.is_attacked[rows]], before=classical, after=score)
+    own = rows[table.is_attacked[rows]]
+    told = Scores.of(table, {}).deletions(own, before=classical, after=score)
     before, after, worse = (
         int((benjamini_hochberg(p_value) <= FDR).sum()) for p_value in (told.before, told.after, told.worse)
     )
+    is_told = (benjamini_hochberg(told.after) <= FDR)[np.searchsorted(told.record, table.record[own])]
     among = ~told.compared_with_itself
     # twice the mean of several p-values is never below twice the smallest there can be
     smallest = 1 if (told.times[among] == 1).any() else 2
@@ -137,4 +143,12 @@ def discoveries(classical: Array, score: Array, table: Posteriors, rows: NDArray
         unseen=int(told.references[among].min()) if among.any() else 0,
         needed=unseen_needed(smallest * len(told.record), fdr=FDR) if among.any() else 0,
         compared_with_itself=int(told.compared_with_itself.sum()),
+        share=_share(is_told, table.original[own], confidence),
     )
+
+
+def _share(is_told: Mask, original: NDArray[np.int64], confidence: float) -> Interval:
+    """Deletions of one original are not independent: with several, the unit is the original."""
+    if (original == original[0]).all():
+        return clopper_pearson(int(is_told.sum()), is_told.size, confidence=confidence)
+    return rate_interval(is_told, original, confidence=confidence)

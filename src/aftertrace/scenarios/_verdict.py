@@ -32,8 +32,7 @@ class Judgement:
     """How to judge, whatever the attacks: the attack of the verdict, the limits, confidence, seed.
 
     `claim`: of differential privacy, whose ceiling is then the limit of the AUC. `crossed`: roles are tied to records
-    that several originals share, as in fixed pools. `attacked`: who is told from unseen records. `unit`: what is
-    deleted and judged, a record or a person.
+    that several originals share, as in fixed pools. `attacked`: who is told from unseen records.
 
     `sequence`: what was seen on the way, where originals were added until it was decided.
     """
@@ -52,6 +51,10 @@ class Judgement:
             if self.limits.auc is not None:
                 raise InputError("Give a limit of the AUC or a claim, which is one too; got both.")
             object.__setattr__(self, "limits", replace(self.limits, auc=self.claim.largest_auc))
+        if self.limits.given().keys() == {"accuracy_loss"}:
+            raise InputError(
+                "A limit of `accuracy_loss` alone limits no leak: give `auc`, `tpr_at_1pct` or `per_record` beside it."
+            )
 
     @property
     def subject(self) -> str:
@@ -72,8 +75,8 @@ def judge(
 
     An AUC below one half is a leak too (over-unlearning): a limit L asks for an interval within [1 - L, L]. A failed
     null control makes the audit invalid. A planted leak that is not found makes "no leak shown" inconclusive: what
-    an interval excludes it excludes all the same. `checks`: of every limit; one that is exceeded decides, one that is
-    undecided leaves the whole undecided. `more_originals(limit)` is asked where more would help.
+    an interval excludes it excludes all the same. `checks`: of every limit; a leak beyond one decides, then more
+    accuracy lost than accepted, then an undecided one. `more_originals(limit)` is asked where more would help.
     """
     failed = [control.name for control in controls if control.passed is False and control.name != PLANTED]
     is_blunt = any(control.passed is False and control.name == PLANTED for control in controls)
@@ -94,7 +97,7 @@ def judge(
             outcome = Outcome.INCONCLUSIVE
         sentence = _sentence(outcome, found, judgement) + _classical(found, results)
     if judgement.claim is not None:
-        sentence += _of_claim(judgement.claim, outcome)
+        sentence += _of_claim(judgement.claim, outcome, checks)
     return Verdict(
         outcome=outcome,
         sentence=sentence,
@@ -136,14 +139,16 @@ def _classical(found: AttackResult, results: Sequence[AttackResult]) -> str:
     return "" if against is None else f" From the original model alone: {against:.2f}."
 
 
-def _of_claim(claim: Claim, outcome: Outcome) -> str:
-    """What an outcome, with a claim's ceiling as the limit, says of the claim."""
-    match outcome:
-        case Outcome.LEAKS:
-            return f" That refutes the claim of {claim}, or the account of it."
-        case Outcome.INVALID:
-            return ""
-    return f" The claim of {claim} allows that; an audit can refute a claim, and never prove it."
+def _of_claim(claim: Claim, outcome: Outcome, checks: Sequence[LimitCheck]) -> str:
+    """What the check of the AUC, whose limit is the claim's ceiling, says of the claim; other limits say nothing."""
+    if outcome is Outcome.INVALID:
+        return ""
+    match next(check.standing for check in checks if check.name == "auc"):
+        case Standing.EXCEEDED:
+            return f" The AUC refutes the claim of {claim}, or the account of it."
+        case Standing.UNDECIDED:
+            return f" Whether the claim of {claim} allows this AUC is undecided."
+    return f" The claim of {claim} allows this AUC; an audit can refute a claim, and never prove it."
 
 
 def _limits_sentence(

@@ -10,6 +10,7 @@ from aftertrace.statistics import _validate
 from aftertrace.statistics._clopper_pearson import clopper_pearson
 from aftertrace.statistics._concordance import two_sample_wins
 from aftertrace.statistics._records import Interval
+from aftertrace.statistics._validate import Floats
 
 METHOD = "delong over records, conditional on the pair"
 SATURATED = "clopper-pearson over records, conditional on the pair"
@@ -24,7 +25,9 @@ def auc_interval_one_pair(positive: ArrayLike, negative: ArrayLike, *, confidenc
 
     Conventions. At an AUC of exactly 0 or 1 the interval is Clopper-Pearson's on min(P, n) trials, one per disjoint
     comparison: conservative, since all P n comparisons agreed (`n` is then min(P, n)). With a single record on one
-    side there is no interval; a variance of 0, as when all scores are tied, gives zero width and a note.
+    side there is no interval. The ends are never nearer than those by the variance with a placement of 0 and one of 1
+    added to either sample: where most scores are tied, as after deterministic retraining, few records that are alike
+    would else give an interval of no width.
 
     Source: E. DeLong, D. DeLong, D. Clarke-Pearson, Biometrics 44 (1988); carried to the logit by the delta
     method. Raises `ValueError` for an empty side or NaN.
@@ -42,8 +45,13 @@ def auc_interval_one_pair(positive: ArrayLike, negative: ArrayLike, *, confidenc
     if min(P, n) < 2:
         return replace(none, note=f"no interval: at least 2 records of each role are needed, got {P} and {n}")
     error = np.sqrt(above.var(ddof=1) / P + below.var(ddof=1) / n)
-    if error < 1e-12:
-        return replace(none, low=estimate, high=estimate, note="zero width: all records of a role compare alike")
-    half = ndtri((1 + confidence) / 2) * error / (estimate * (1 - estimate))
+    z = float(ndtri((1 + confidence) / 2))
+    half = z * error / (estimate * (1 - estimate))
     low, high = expit(logit(estimate) + np.array([-half, half])).tolist()
-    return replace(none, low=low, high=high)
+    least = z * float(np.sqrt(_of_few(above) / P + _of_few(below) / n))
+    return replace(none, low=max(0.0, min(low, estimate - least)), high=min(1.0, max(high, estimate + least)))
+
+
+def _of_few(placement: Floats) -> float:
+    """Variance with a placement added at either end: that few are equal does not say that all others would be."""
+    return float(np.concatenate([placement, [0.0, 1.0]]).var(ddof=1))

@@ -1,17 +1,18 @@
 """Rates at a threshold: true positives at a low false-positive rate, and balanced accuracy."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import binom
 
 from aftertrace.statistics import _validate
 from aftertrace.statistics._clopper_pearson import clopper_pearson
 from aftertrace.statistics._jackknife import rate_interval
 from aftertrace.statistics._records import Interval
-from aftertrace.statistics._validate import Floats
+from aftertrace.statistics._validate import Bools, Floats
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class RateAtFpr:
     """The true-positive rate at a nominal false-positive rate `fpr`, with the rate that was realised.
 
     `tpr`, `realised_fpr`: Clopper-Pearson over queries, conditional on the trained originals; `tpr_new_originals`,
-    `fpr_new_originals`: the jackknife over originals, where they were given. All take the threshold as given. When
+    `fpr_new_originals`: the jackknife over originals, where they were given. All but `tpr` take the threshold as it is.
+    When
     `refused` says why, there is no threshold and no rate.
     """
 
@@ -76,8 +78,8 @@ def rate_at_fpr(
 
     Refused, with the number needed and the number present, below ceil(10 / fpr) evaluated unseen queries (100 for
     10 %, 1000 for 1 %), where the realised rate could not be told from zero, and where the calibration sample is too
-    small for `fpr`. No interval covers the choice of the threshold. Raises `ValueError` for NaN, no positives or
-    arrays that do not fit.
+    small for `fpr`. The interval of `tpr` covers the choice of the threshold; those of new originals do not. Raises
+    `ValueError` for NaN, no positives or arrays that do not fit.
     """
     _validate.proportion("confidence", confidence)
     positive = _validate.scores("positive", positive)
@@ -92,7 +94,7 @@ def rate_at_fpr(
     return RateAtFpr(
         fpr,
         threshold,
-        clopper_pearson(int(found.sum()), found.size, confidence=confidence),
+        _with_threshold(positive, calibration, found, fpr, confidence),
         clopper_pearson(int(accused.sum()), accused.size, confidence=confidence),
         *sizes,
         tpr_new_originals=_over_originals(found, original_positive, confidence),
@@ -146,6 +148,27 @@ def _refusal(fpr: float, n_negative: int, n_calibration: int) -> str:
     if n_calibration < (needed := math.ceil(1 / _decimal(fpr)) - 1):
         reasons.append(f"{needed} calibration queries are needed for an FPR of {fpr:g}, got {n_calibration}")
     return "; ".join(reasons)
+
+
+def _with_threshold(positive: Floats, calibration: Floats, found: Bools, fpr: float, confidence: float) -> Interval:
+    """Clopper-Pearson's interval, wider by what other calibration queries could have set for a threshold.
+
+    How many calibration scores lie above the true threshold is binomial, so that two of them enclose it; both margins
+    are combined as independent ones (Zou and Donner, Statistics in Medicine 27 (2008)).
+    """
+    exact = clopper_pearson(int(found.sum()), found.size, confidence=confidence)
+    descending = np.sort(calibration)[::-1]
+    most, least = (int(binom.ppf(q, len(descending), float(fpr))) for q in ((1 + confidence) / 2, (1 - confidence) / 2))
+    high = float(np.mean(positive >= descending[most])) if most < len(descending) else 1.0
+    low = float(np.mean(positive > descending[least - 1])) if least else 0.0
+    assert exact.low is not None
+    assert exact.high is not None
+    return replace(
+        exact,
+        low=max(0.0, exact.estimate - math.hypot(exact.estimate - exact.low, exact.estimate - low)),
+        high=min(1.0, exact.estimate + math.hypot(exact.high - exact.estimate, high - exact.estimate)),
+        method=f"{exact.method}, and the threshold's own uncertainty",
+    )
 
 
 def _over_originals(hit: np.ndarray, original: ArrayLike | None, confidence: float) -> Interval | None:

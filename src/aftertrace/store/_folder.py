@@ -26,6 +26,18 @@ class RunFolder:
     units: Path | None = None
 
     @classmethod
+    def check_free(cls, path: Path, *, force: bool = False) -> None:
+        """Raise `StoreError` where no run can be kept: a file, or a folder with other files (unless `force`).
+
+        For who wants to know before the work, not after it.
+        """
+        if path.exists() and not path.is_dir():
+            raise StoreError(f"{path}: a run needs a folder, and this is a file. Choose another one with --out.")
+        holds_other = path.is_dir() and any(not item.name.startswith(".") for item in path.iterdir())
+        if holds_other and not cls(path, None).manifest_path.exists() and not force:
+            raise StoreError(f"{path}: this folder holds other files and no run. Choose another --out, or use --force.")
+
+    @classmethod
     def open(
         cls, path: Path, *, identity: Mapping[str, Any], force: bool = False, units: Path | None = None
     ) -> "RunFolder":
@@ -35,8 +47,7 @@ class RunFolder:
         of another identity (unless `force`: its units stay, its results are replaced), or other files.
         """
         folder = cls(path, units)
-        if path.exists() and not path.is_dir():
-            raise StoreError(f"{path}: a run needs a folder, and this is a file. Choose another one with --out.")
+        cls.check_free(path, force=force)
         manifest = folder.manifest_path
         if manifest.exists() and not force:
             different = _differences(folder.read_manifest()["identity"], dict(identity))
@@ -45,8 +56,6 @@ class RunFolder:
                     f"{path}: this folder holds a run of another experiment ({'; '.join(different[:4])}"
                     f"{'; ...' if len(different) > 4 else ''}). Choose another --out, or replace it with --force."
                 )
-        elif path.is_dir() and any(not item.name.startswith(".") for item in path.iterdir()) and not force:
-            raise StoreError(f"{path}: this folder holds other files and no run. Choose another --out, or use --force.")
         make_folder(path)
         make_folder(folder.units_path)
         for place in (path, folder.units_path):

@@ -36,6 +36,12 @@ class CommandTrainer:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "outputs", Outputs(self.outputs))
+        try:
+            shlex.split(self.command)
+        except ValueError as error:
+            raise ExperimentError(
+                [f"model.params.command: must be words of a shell ({error}), got {self.command!r}"]
+            ) from error
         missing = [name for name in PLACES[:2] if f"{{{name}}}" not in self.command]
         if missing:
             raise ExperimentError(
@@ -80,7 +86,9 @@ class CommandTrainer:
 
     def _run(self, words: Sequence[str]) -> None:
         try:
-            done = subprocess.run(words, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+            done = subprocess.run(
+                words, capture_output=True, encoding="utf-8", errors="replace", check=False, stdin=subprocess.DEVNULL
+            )
         except OSError as error:
             raise TrainingError(f"The training command cannot be run ({error.strerror}): {self.command}") from error
         if done.returncode:
