@@ -39,6 +39,8 @@ bench: setup
 	$(BIN)/python benchmarks/whole_command.py
 	$(BIN)/python benchmarks/million.py
 	$(BIN)/python benchmarks/networks.py
+	$(BIN)/python benchmarks/gate.py
+	$(BIN)/python benchmarks/remedy.py
 
 clean:
 	rm -rf $(VENV) .venv-lowest runs site
