@@ -60,7 +60,7 @@ def test_audit_of_two_files(versions):
 
 def test_the_gate(versions):
     assert audit(versions, "--fail-above", "auc=0.6").exit_code == ExitCode.LIMIT_EXCEEDED
-    (versions / "v2.csv").write_text((versions / "v1.csv").read_text())
+    (versions / "v2.csv").write_text((versions / "v1.csv").read_text() + "\n")
     assert audit(versions, "--fail-above", "auc=0.6").exit_code == ExitCode.OK
 
 
@@ -69,11 +69,11 @@ def test_a_claim_of_differential_privacy_is_refuted_or_not(versions):
     assert done.exit_code == ExitCode.LIMIT_EXCEEDED
     text = " ".join(done.stdout.split())
     assert "lies beyond the limit of 0.73." in text
-    assert "That refutes the claim of (0.5, 1e-05)-differential privacy for adding or removing a record" in text
-    (versions / "v2.csv").write_text((versions / "v1.csv").read_text())
+    assert "The AUC refutes the claim of (0.5, 1e-05)-differential privacy for adding or removing a record" in text
+    (versions / "v2.csv").write_text((versions / "v1.csv").read_text() + "\n")
     done = audit(versions, "--claim", "epsilon=0.5")
     assert done.exit_code == ExitCode.OK
-    assert "allows that; an audit can refute a claim, and never prove it" in " ".join(done.stdout.split())
+    assert "allows this AUC; an audit can refute a claim, and never prove it" in " ".join(done.stdout.split())
 
 
 @pytest.mark.parametrize(
