@@ -189,6 +189,11 @@ def test_a_model_that_changes_its_records_changes_no_others():
     assert "Both versions answer every query exactly al" in judged(*models("scales", "scales_too"), *arrays)
 
 
+def test_a_command_never_ends_as_foreign_code_says(monkeypatch):
+    monkeypatch.setattr("aftertrace._audit.audit", lambda *_, **__: sys.exit(0))
+    refused(*POSTERIORS, says="code of a model ended the process .sys.exit., so there is no verdict")
+
+
 # who is asked about
 
 
@@ -415,6 +420,7 @@ def test_pickles_inside_archives():
 def test_a_toml_of_a_million_lines():
     Path("t.toml").write_text("\n".join(["[limits]", *(f"a{k} = 1" for k in range(1_000_000))]))
     refused(*POSTERIORS, "--limits", "t.toml", says="must be a small TOML file")
+    refused(*POSTERIORS, "--shadow", "t.toml", says="must be a small TOML file")
     refused(*models("t.toml", "t.toml"), *RECORDS, says="must be an endpoint file of at most 64 KiB, and is longer")
 
 
@@ -422,6 +428,12 @@ def test_a_toml_of_a_million_lines():
 def test_settings_that_are_none(text):
     Path("t.toml").write_text(text)
     refused(*POSTERIORS, "--limits", "t.toml", says="^t.toml: (not valid TOML|The limit `auc` must be|there must be)")
+
+
+def test_experiments_that_are_none():
+    Path("t.toml").write_text("a = " + "[" * 50_000)
+    refused(*POSTERIORS, "--shadow", "t.toml", says="t.toml: not valid TOML")
+    refused(*POSTERIORS, "--shadow", "x" * 300, says="there is no such file or example")
 
 
 def test_settings_of_another_encoding():
@@ -480,6 +492,7 @@ def test_a_folder_that_holds_something_else_keeps_it():
     refused(*POSTERIORS, says="run: this folder holds other files and no run. Choose another --out, or use --force")
     refused(*POSTERIORS, "--out", "a.csv", says="a.csv: a run needs a folder, and this is a file")
     refused(*POSTERIORS, "--out", "a.csv/run", says="cannot be written .Not a directory")
+    refused(*POSTERIORS, "--out", "x" * 300, says="File name too long")
 
 
 def test_another_audit_is_not_replaced():

@@ -256,10 +256,10 @@ def _parsed(folder: RunFolder, name: str, parse: Callable[[bytes], T]) -> T:
 def _key_in(folder: Path) -> bytes | None:
     """The key of the pseudonyms that a folder holds, if it holds one."""
     path = folder / KEY_FILE
-    if not path.is_file():
-        return None
     try:
         return bytes.fromhex(path.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except (ValueError, OSError) as error:
         raise StoreError(
             f"{path}: must hold the key of the pseudonyms in hexadecimal digits ({error}). Restore it, or remove it to "

@@ -224,7 +224,7 @@ def test_pace_is_kept_over_all_calls(serve, open_):
     model = open_(url=serve().url, batch=10, per_second=20)
     for part in (X[:10], X[10:20]):
         model.answer(Records(array=part))
-    assert time.monotonic() - start >= 3 / 20 - 0.01  # 4 requests
+    assert time.monotonic() - start >= 0.1  # 4 requests; without pace a fifth of that
 
 
 def test_proxies_are_not_asked_for_what_is_on_this_machine(serve, open_, monkeypatch):

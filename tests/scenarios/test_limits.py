@@ -85,6 +85,11 @@ def test_files_that_are_none(tmp_path, text, message):
     assert str(caught.value).startswith(str(path))
 
 
+def test_a_number_is_no_limits():
+    with pytest.raises(InputError, match="must be a file, or numbers by name"):
+        limits_of(0.6)
+
+
 def test_a_file_that_is_absent(tmp_path):
     with pytest.raises(ExperimentError, match="cannot be read"):
         read_limits(tmp_path / "limits.toml")

@@ -47,6 +47,9 @@ def guarded(command: Callable[..., ExitCode]) -> Callable[..., None]:
             code = ExitCode.OK
         except typer.Exit:
             raise
+        except SystemExit:  # code that the user named: what it ends with must not be taken for a verdict
+            code = ExitCode.WRONG_USE
+            _say("aftertrace: code of a model ended the process (sys.exit), so there is no verdict. Make it return.")
         except Exception:  # the last line of defence: anything else is our own defect, and keeps its traceback
             traceback.print_exc()
             code = ExitCode.DEFECT

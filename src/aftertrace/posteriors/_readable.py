@@ -33,6 +33,14 @@ def check_file(path: Path) -> None:
         raise DataError(f"{path}: is empty. Save it again.")
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that is too long is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def is_folder(path: Path) -> bool:
     """Whether there is such a folder; a name that is too long is none."""
     try:

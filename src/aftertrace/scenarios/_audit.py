@@ -139,7 +139,7 @@ def audit_posteriors(
         *audit_notes(kept.table, kept.person, judged, counts, tied=tied, left_out=left_out),
     )
     result = Result(
-        title="versions of a model" if judged.n_versions > 2 else "two versions of a model",
+        title=f"{judged.n_versions} versions of a model" if judged.n_versions > 2 else "two versions of a model",
         verdict=_offering(assessment, settings),
         attacks=assessment.attacks,
         controls=assessment.controls,

@@ -1,7 +1,6 @@
 """Experiment files: TOML, read strictly, all problems reported together."""
 
 import json
-import tomllib
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
@@ -29,9 +28,10 @@ from aftertrace.attacks import (
 from aftertrace.data import SPECIFICATIONS, DataSpec
 from aftertrace.defenses import Defense, parse_defense
 from aftertrace.errors import ExperimentError
+from aftertrace.posteriors._readable import is_file
 from aftertrace.procedures import Retrain, Sisa
 from aftertrace.results import Claim, Limits
-from aftertrace.scenarios._toml import table_of
+from aftertrace.scenarios._toml import read_toml, table_of
 from aftertrace.trainers import Model, Seeding
 
 Classifier = Literal["tree", "forest", "logistic", "mlp"]
@@ -217,13 +217,7 @@ class Experiment:
     @classmethod
     def from_toml(cls, source: str | Path, *, changes: Sequence[str] = ()) -> "Experiment":
         """Read a file, or an example by name; `changes` are `key=value` with dotted keys and TOML values."""
-        path = find_experiment(source)
-        try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ExperimentError([f"not valid TOML: {error}"], source=str(source)) from error
-        except OSError as error:
-            raise ExperimentError([f"cannot be read ({error.strerror})"], source=str(source)) from error
+        table = read_toml(find_experiment(source), source=str(source))
         return cls.from_dict(table_of(table, changes), source=str(source))
 
     @classmethod
@@ -316,7 +310,7 @@ def examples() -> dict[str, Path]:
 def find_experiment(source: str | Path) -> Path:
     """A file, or an example by name. Raises `ExperimentError` naming both."""
     path = Path(source)
-    if path.is_file():
+    if is_file(path):
         return path
     known = examples()
     if str(source) in known:

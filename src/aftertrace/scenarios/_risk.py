@@ -1,6 +1,5 @@
 """A risk-appetite file: the limits of a deployer, as TOML."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -8,9 +7,8 @@ from pathlib import Path
 from aftertrace._spelling import nearest
 from aftertrace.errors import ExperimentError, InputError
 from aftertrace.results import Limits
+from aftertrace.scenarios._toml import read_toml
 
-LARGEST = 1_000_000
-"""Bytes of a file of settings; a larger one is none."""
 _KNOWN = tuple(each.name for each in fields(Limits))
 
 
@@ -23,23 +21,14 @@ def limits_of(given: Limits | Mapping[str, float] | Path | str | None, *, source
             return Limits()
         case Mapping():
             return _limits(given, source)
-    return read_limits(Path(given))
+        case Path() | str():
+            return read_limits(Path(given))
+    raise InputError(f"Limits must be a file, or numbers by name such as {{'auc': 0.6}}, got {given!r}.")
 
 
 def read_limits(path: Path) -> Limits:
     """The section `limits` of a TOML file, which must hold nothing else. Raises `ExperimentError` with all problems."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-        if len(content) > LARGEST:
-            raise ExperimentError(
-                [f"must be a small TOML file with a section [limits], got more than {LARGEST} bytes"], source=str(path)
-            )
-        table = tomllib.loads(content.decode())
-    except OSError as error:
-        raise ExperimentError([f"cannot be read ({error.strerror})"], source=str(path)) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ExperimentError([f"not valid TOML: {error}"], source=str(path)) from error
+    table = read_toml(path, source=str(path))
     own = table.get("limits")
     if set(table) != {"limits"} or not isinstance(own, dict) or not own:
         raise ExperimentError(

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -18,7 +17,7 @@ from aftertrace.scenarios._assess import Progress
 from aftertrace.scenarios._experiment import Experiment, find_experiment
 from aftertrace.scenarios._run import Run, run_experiment
 from aftertrace.scenarios._simulate import library_version
-from aftertrace.scenarios._toml import table_of, to_toml
+from aftertrace.scenarios._toml import read_toml, table_of, to_toml
 from aftertrace.store import RunFolder, make_folder
 
 MOST_CELLS = 1000
@@ -60,10 +59,7 @@ class Sweep:
         with all that is wrong there.
         """
         path = find_experiment(source)
-        try:
-            table = table_of(tomllib.loads(path.read_text(encoding="utf-8")), changes)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ExperimentError([f"not valid TOML: {error}"], source=str(source)) from error
+        table = table_of(read_toml(path, source=str(source)), changes)
         lists = table.pop("sweep", None)
         axes = _axes(lists, source)
         cells, problems = [], dict.fromkeys(_contradictions(axes, changes))
@@ -88,9 +84,10 @@ class Sweep:
 
 def is_sweep(source: str | Path) -> bool:
     """Whether an experiment file has a section `sweep`. What is wrong with it shows when it is read."""
+    path = find_experiment(source)
     try:
-        return "sweep" in tomllib.loads(find_experiment(source).read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError):
+        return "sweep" in read_toml(path, source=str(source))
+    except ExperimentError:
         return False
 
 

@@ -4,9 +4,29 @@ import copy
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from aftertrace.errors import ExperimentError
+
+LARGEST = 2**16
+"""Bytes of a file of settings; a larger one is none."""
+
+
+def read_toml(path: Path, *, source: str) -> dict[str, Any]:
+    """The settings of a TOML file. Raises `ExperimentError` where it cannot be read, is too large or no TOML."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise ExperimentError(
+                [f"must be a small TOML file, and is longer than {LARGEST} bytes; is it another one?"], source=source
+            )
+        return tomllib.loads(content.decode())
+    except OSError as error:
+        raise ExperimentError([f"cannot be read ({error.strerror})"], source=source) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ExperimentError([f"not valid TOML: {error}"], source=source) from error
 
 
 def to_toml(table: Mapping[str, Any]) -> str:
