@@ -128,7 +128,7 @@ def test_the_rate_is_of_new_originals_where_there_are_enough():
     verdict = assess(
         None, table, (LogitDrop(), OriginalLogit()), judgement, engine=InProcess(), progress=lambda *_: None
     ).verdict
-    assert verdict.checks[0].method == "jackknife over originals"
+    assert verdict.checks[0].method == "jackknife over originals, and the threshold's own uncertainty"
     assert verdict.checks[0].standing is Standing.WITHIN
 
 

@@ -12,7 +12,7 @@ from aftertrace.statistics import _validate
 from aftertrace.statistics._clopper_pearson import clopper_pearson
 from aftertrace.statistics._jackknife import rate_interval
 from aftertrace.statistics._records import Interval
-from aftertrace.statistics._validate import Bools, Floats
+from aftertrace.statistics._validate import Floats
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,8 @@ class RateAtFpr:
     """The true-positive rate at a nominal false-positive rate `fpr`, with the rate that was realised.
 
     `tpr`, `realised_fpr`: Clopper-Pearson over queries, conditional on the trained originals; `tpr_new_originals`,
-    `fpr_new_originals`: the jackknife over originals, where they were given. All but `tpr` take the threshold as it is.
-    When
-    `refused` says why, there is no threshold and no rate.
+    `fpr_new_originals`: the jackknife over originals, where they were given. Those of the true-positive rate cover
+    the choice of the threshold too. When `refused` says why, there is no threshold and no rate.
     """
 
     fpr: float
@@ -77,9 +76,9 @@ def rate_at_fpr(
     their originals, for the intervals over new originals. Infinities allowed.
 
     Refused, with the number needed and the number present, below ceil(10 / fpr) evaluated unseen queries (100 for
-    10 %, 1000 for 1 %), where the realised rate could not be told from zero, and where the calibration sample is too
-    small for `fpr`. The interval of `tpr` covers the choice of the threshold; those of new originals do not. Raises
-    `ValueError` for NaN, no positives or arrays that do not fit.
+    10 %, 1000 for 1 %), where the realised rate could not be told from zero, and where the calibration sample is
+    too small for `fpr`. Intervals of the true-positive rate cover the choice of the threshold. Raises `ValueError`
+    for NaN, no positives or arrays that do not fit.
     """
     _validate.proportion("confidence", confidence)
     positive = _validate.scores("positive", positive)
@@ -94,11 +93,15 @@ def rate_at_fpr(
     return RateAtFpr(
         fpr,
         threshold,
-        _with_threshold(positive, calibration, found, fpr, confidence),
+        _widened(clopper_pearson(int(found.sum()), found.size, confidence=confidence), positive, calibration, fpr),
         clopper_pearson(int(accused.sum()), accused.size, confidence=confidence),
         *sizes,
-        tpr_new_originals=_over_originals(found, original_positive, confidence),
-        fpr_new_originals=_over_originals(accused, original_negative, confidence),
+        tpr_new_originals=None
+        if original_positive is None
+        else _widened(rate_interval(found, original_positive, confidence=confidence), positive, calibration, fpr),
+        fpr_new_originals=None
+        if original_negative is None
+        else rate_interval(accused, original_negative, confidence=confidence),
     )
 
 
@@ -150,29 +153,25 @@ def _refusal(fpr: float, n_negative: int, n_calibration: int) -> str:
     return "; ".join(reasons)
 
 
-def _with_threshold(positive: Floats, calibration: Floats, found: Bools, fpr: float, confidence: float) -> Interval:
-    """Clopper-Pearson's interval, wider by what other calibration queries could have set for a threshold.
+def _widened(interval: Interval, positive: Floats, calibration: Floats, fpr: float) -> Interval:
+    """The interval of a rate, wider by what other calibration queries could have set for a threshold.
 
     How many calibration scores lie above the true threshold is binomial, so that two of them enclose it; both margins
     are combined as independent ones (Zou and Donner, Statistics in Medicine 27 (2008)).
     """
-    exact = clopper_pearson(int(found.sum()), found.size, confidence=confidence)
-    descending = np.sort(calibration)[::-1]
-    most, least = (int(binom.ppf(q, len(descending), float(fpr))) for q in ((1 + confidence) / 2, (1 - confidence) / 2))
+    if interval.low is None or interval.high is None:
+        return interval
+    descending, tails = np.sort(calibration)[::-1], (1 - interval.confidence) / 2
+    most, least = (int(binom.ppf(q, len(descending), float(fpr))) for q in (1 - tails, tails))
     high = float(np.mean(positive >= descending[most])) if most < len(descending) else 1.0
     low = float(np.mean(positive > descending[least - 1])) if least else 0.0
-    assert exact.low is not None
-    assert exact.high is not None
+    own = interval.estimate
     return replace(
-        exact,
-        low=max(0.0, exact.estimate - math.hypot(exact.estimate - exact.low, exact.estimate - low)),
-        high=min(1.0, exact.estimate + math.hypot(exact.high - exact.estimate, high - exact.estimate)),
-        method=f"{exact.method}, and the threshold's own uncertainty",
+        interval,
+        low=max(0.0, own - math.hypot(own - interval.low, own - low)),
+        high=min(1.0, own + math.hypot(interval.high - own, high - own)),
+        method=f"{interval.method}, and the threshold's own uncertainty",
     )
-
-
-def _over_originals(hit: np.ndarray, original: ArrayLike | None, confidence: float) -> Interval | None:
-    return None if original is None else rate_interval(hit, original, confidence=confidence)
 
 
 def _decimal(value: float) -> Fraction:
