@@ -1,6 +1,7 @@
 """From what a user brings (models and records, files, arrays) to the table that is judged."""
 
 import hashlib
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -76,20 +77,20 @@ def brought_of(versions: Versions, *, key: bytes, progress: Progress) -> tuple[B
             f"{len(versions.references)} {kind}."
         )
     brought, opened = _opened(kind, versions, outputs, key, progress)
-    prints = [each["fingerprint"] for each in opened]
-    if len(set(prints)) < len(prints):
-        raise InputError(
-            f"All versions must differ, and {_twice(opened)} are the same: give the models before and after the "
-            f"deletions. If training again gave the very same one, nothing has changed and there is nothing to audit."
-        )
+    _check_different(brought.table, opened)
     return brought, opened
 
 
-def _twice(opened: Opened) -> str:
-    """The names of two versions that are the same."""
-    prints = [each["fingerprint"] for each in opened]
-    first = next(k for k, each in enumerate(prints) if prints.count(each) > 1)
-    return f"{opened[first]['name']} and {opened[prints.index(prints[first], first + 1)]['name']}"
+def _check_different(table: Posteriors, opened: Opened) -> None:
+    """Raises `InputError` for a version given twice: alike by print, which closures may share, and in all answers."""
+    for first, last in itertools.combinations(range(len(opened)), 2):
+        same_print = opened[first]["fingerprint"] == opened[last]["fingerprint"]
+        if same_print and np.array_equal(table.log_values[:, first], table.log_values[:, last]):
+            raise InputError(
+                f"All versions must differ, and {opened[first]['name']} and {opened[last]['name']} are the same: give "
+                f"the models before and after the deletions. If training again gave the very same one, nothing has "
+                f"changed and there is nothing to audit."
+            )
 
 
 def _opened(kind: str, versions: Versions, outputs: Outputs, key: bytes, progress: Progress) -> tuple[Brought, Opened]:

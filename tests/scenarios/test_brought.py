@@ -360,3 +360,23 @@ def test_what_few_records_share_is_not_named():
     result, _ = audit_posteriors(Brought(table=table, features=features))
     assert "age" in result.verdict.sentence
     assert "Ulm" not in result.to_json()
+
+
+def test_functions_made_alike_are_different_models():
+    table = pair(2, 0)
+    x = np.arange(len(table), dtype=float)[:, None]
+
+    def model(version):
+        return lambda rows: table.values[rows[:, 0].astype(int), version]
+
+    deleted = table.role == Role.DELETED
+    records = {"deleted": (x[deleted], table.label[deleted]), "unseen": (x[~deleted], table.label[~deleted])}
+    found = at.audit(model(0), model(1), **records)
+    assert found.result.attack("LogitDrop").auc.estimate == pytest.approx(auc(*logit_drop_by_role(table)))
+    with pytest.raises(InputError, match="are the same"):
+        at.audit(model(0), model(0), **records)
+
+
+def logit_drop_by_role(table):
+    drop, deleted = logit_drop(table), table.role == Role.DELETED
+    return drop[deleted], drop[~deleted]
