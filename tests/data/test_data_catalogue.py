@@ -14,7 +14,7 @@ EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
 def test_public_names_are_all_there_is():
-    visible = {name for name in vars(aftertrace.data) if not name.startswith("_")}
+    visible = {name for name in vars(aftertrace.data) if name.isidentifier() and not name.startswith("_")}
     assert visible == set(aftertrace.data.__all__)
 
 

@@ -150,7 +150,7 @@ def test_errors_are_sentences():
         Model(name="logistic", params={"tol": 1e-3}).trainer()
     with pytest.raises(ExperimentError, match="model.params: `max_leaf_nodes` must be a whole number of at least 2"):
         Model(name="tree", params={"max_leaf_nodes": 1}).trainer()
-    with pytest.raises(ExperimentError, match="there is no class 'Nothing'"):
+    with pytest.raises(ExperimentError, match="there is no 'Nothing' in module"):
         Model(name="sklearn.tree:Nothing").trainer()
 
 
