@@ -6,6 +6,9 @@ import sys
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from aftertrace._hashing import digest
 from aftertrace.errors import ExperimentError, InputError
@@ -73,6 +76,23 @@ def problem(n_features=6):
     rng = np.random.default_rng(0)
     label = np.arange(33) % 3
     return TrainingData(rng.normal(size=(33, n_features)) + label[:, None], label, 3)
+
+
+def nothing():
+    return 3
+
+
+def sized(n_features, num_classes, hidden=4):
+    first, last = torch.nn.Linear(n_features, hidden), torch.nn.Linear(hidden, num_classes)
+    return torch.nn.Sequential(first, torch.nn.ReLU(), last)
+
+
+def pipeline(C=1.0):
+    return make_pipeline(StandardScaler(), LogisticRegression(C=C))
+
+
+def fixed(width=3):
+    return torch.nn.Linear(6, width)
 
 
 def fit(trainer, data):
@@ -175,7 +195,7 @@ class TestBadInput:
             (Demanding, {"depth": 1, "momentum": 0.5}, "'momentum' is a parameter of the training and of .*:Demanding"),
             (Demanding, {"depth": 1, "shape": [2]}, "'shape' is a parameter of the training and of"),
             (EarlyStopping, {}, "must be a torch.nn.Module or a classifier with scikit-learn's interface"),
-            (problem, {}, ":problem must make a classifier with fit and predict_proba, made TrainingData"),
+            (nothing, {}, ":nothing must make a classifier with fit and predict_proba, or a torch.nn.Module; made int"),
         ],
     )
     def test_in_the_experiment(self, kind, params, message):
@@ -196,6 +216,11 @@ class TestBadInput:
         with pytest.raises(InputError, match=message):
             fit(trainer, problem())
 
+    def test_a_function_that_makes_no_network(self):
+        trainer = Model(name=f"{__name__}:problem").trainer()
+        with pytest.raises(InputError, match=r"must make a torch\.nn\.Module, made TrainingData"):
+            fit(trainer, problem())
+
     def test_unknown_paths(self):
         with pytest.raises(ExperimentError, match=r"there is no 'Net' in module 'nowhere' .*PYTHONPATH"):
             Model(name="nowhere:Net").trainer()
@@ -210,3 +235,18 @@ def test_classifiers_need_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(("function", "params"), [(sized, {"hidden": 5}), (fixed, {})])
+def test_functions_make_networks_too(function, params):
+    trainer = Model(name=f"{__name__}:{function.__name__}", params={**params, "epochs": 1}).trainer()
+    assert isinstance(trainer, NetworkTrainer)
+    answers = fit(trainer, problem()).log_posteriors(problem().x, np.zeros(33, dtype=int))
+    np.testing.assert_allclose(np.exp(answers).sum(axis=1), 1, atol=1e-5)
+
+
+def test_functions_make_pipelines():
+    trainer = Model(name=f"{__name__}:pipeline", params={"C": 0.5}).trainer()
+    assert trainer.estimator[-1].C == 0.5
+    with pytest.raises(ExperimentError, match="unknown parameter 'D'"):
+        Model(name=f"{__name__}:pipeline", params={"D": 0.5}).trainer()

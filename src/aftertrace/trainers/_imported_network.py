@@ -21,14 +21,14 @@ FEATURES, CLASSES = ("n_features", "in_features"), ("n_classes", "num_classes")
 
 @dataclass(frozen=True)
 class ImportedNetwork:
-    """The class `path` ("package.module:Class"), made with `params`, which answers records with logits.
+    """What the class or function `path` ("package.module:name") makes of `params`: a network that answers with logits.
 
     It gets the number of columns where it has a parameter `n_features` or `in_features`, and that of classes as
     `n_classes` or `num_classes`, unless `params` says them. It is called with [Q, F], or with `shape` with images
     [Q, *shape], and must return logits [Q, K], not probabilities; it is asked for two answers when it is made, so
     that anything else is told before training. Dropout that is no `nn.Dropout` layer draws from torch's generator.
 
-    A run is addressed by path, `params`, `shape` and the text of the file that defines the class: an edit there makes
+    A run is addressed by path, `params`, `shape` and the text of the file that defines it: an edit there makes
     new runs. What that file imports is not looked at: after a change elsewhere, start a new run yourself.
     """
 
@@ -41,39 +41,33 @@ class ImportedNetwork:
             object.__setattr__(self, "shape", tuple(self.shape))
 
     def specification(self) -> Mapping[str, Any]:
-        """Path, parameters and shape, and a digest of the class's file; None where it has none."""
+        """Path, parameters and shape, and a digest of the file that defines it; None where it has none."""
         return {
             "class": f"{type(self).__module__}.{type(self).__qualname__}",
             "path": self.path,
             "params": self.params,
             "shape": self.shape,
-            "code": _code(find_class(self.path)),
+            "code": _code(find_maker(self.path)),
         }
 
     def build(self, n_features: int, n_classes: int) -> "nn.Module":
-        """[Q, F] -> [Q, K]. Raises `InputError` where the class cannot be made or answers otherwise."""
+        """[Q, F] -> [Q, K]. Raises `InputError` where it cannot be made or answers otherwise."""
         from torch import nn
 
-        found = find_class(self.path)
+        found = find_maker(self.path)
         known = dict.fromkeys(FEATURES, n_features) | dict.fromkeys(CLASSES, n_classes)
         sizes = {name: value for name, value in known.items() if name in asked(found)}
         try:
             module = found(**{**sizes, **self.params})
         except (TypeError, ValueError, RuntimeError) as error:
             raise InputError(f"model.params: {self.path} cannot be made: {_line(error)}") from error
+        if not isinstance(module, nn.Module):
+            raise InputError(f"model.name: {self.path} must make a torch.nn.Module, made {type(module).__name__}")
         if self.shape is not None:
             check_columns(self.shape, n_features)
             module = nn.Sequential(nn.Unflatten(1, self.shape), module)
         _check_answers(self.path, module, n_features, n_classes)
         return module
-
-
-def find_class(path: str) -> type:
-    """The class `package.module:Class`. Raises `InputError` where there is none."""
-    found = find_maker(path)
-    if not isinstance(found, type):
-        raise InputError(f"model.name: must be a class, got {path}, which is a {type(found).__name__}")
-    return found
 
 
 def find_maker(path: str) -> Callable[..., Any]:
@@ -122,7 +116,7 @@ def _check_answers(path: str, module: "nn.Module", n_features: int, n_classes: i
         )
 
 
-def _code(found: type) -> str | None:
+def _code(found: Callable[..., Any]) -> str | None:
     try:
         file = inspect.getsourcefile(found)
     except TypeError:  # built into the interpreter or defined there

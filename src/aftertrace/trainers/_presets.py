@@ -180,7 +180,8 @@ NAMES = tuple(_NAMED)
 class Model:
     """A model by name: logistic, tree (10 leaves), forest (500 trees, 30 records per leaf), mlp, cnn, resnet50,
     densenet121, "command" (`CommandTrainer`), or `package.module:name` for any class of a scikit-learn classifier or of
-    a `torch.nn.Module`, and for any function that makes a classifier, such as a pipeline, of `params`.
+    a `torch.nn.Module`, and for any function that makes
+    one of `params`, such as a pipeline.
 
     `preset`: "paper", the released code of arXiv 2005.02205 (logistic one against rest for more than two
     classes; an unscaled MLP at learning rate .01 with early stopping; images at .05), or "working" (multinomial
@@ -239,13 +240,18 @@ class Model:
             return self._made(found)
         return self._module(asked(found)) if is_module(found) else self._adapted(found)
 
-    def _made(self, function: Callable[..., Any]) -> SklearnTrainer:
-        """A classifier that a function makes."""
-        self._check(list(asked(function)), "")
+    def _made(self, function: Callable[..., Any]) -> Trainer:
+        """A network or classifier that a function makes; one that asks for sizes of the data makes a network."""
+        own = asked(function)
+        if set(own) & {*FEATURES, *CLASSES}:
+            return self._module(own)
         try:
-            made = function(**self.params)
+            made = function(**{name: value for name, value in self.params.items() if name in own})
         except (TypeError, ValueError) as error:
             raise ExperimentError([f"model.params: {self.name} cannot be made: {error}"]) from error
+        if is_module(type(made)):
+            return self._module(own)
+        self._check(list(own), "")
         return SklearnTrainer(_is_classifier(made, self.name))
 
     def _module(self, asked: Mapping[str, bool]) -> NetworkTrainer:
@@ -300,7 +306,9 @@ def _is_classifier(made: Any, path: str) -> Any:
 
     if not (isinstance(made, BaseEstimator) and hasattr(made, "predict_proba")):
         raise ExperimentError(
-            [f"model.name: {path} must make a classifier with fit and predict_proba, made {type(made).__name__}"]
+            [
+                f"model.name: {path} must make a classifier with fit and predict_proba, or a torch.nn.Module; made {type(made).__name__}"
+            ]
         )
     return made
 
