@@ -307,7 +307,8 @@ def _is_classifier(made: Any, path: str) -> Any:
     if not (isinstance(made, BaseEstimator) and hasattr(made, "predict_proba")):
         raise ExperimentError(
             [
-                f"model.name: {path} must make a classifier with fit and predict_proba, or a torch.nn.Module; made {type(made).__name__}"
+                f"model.name: {path} must make a classifier with fit and predict_proba, or a torch.nn.Module; made "
+                f"{type(made).__name__}"
             ]
         )
     return made
