@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +11,7 @@ from numpy.typing import ArrayLike
 from aftertrace._brought import Versions, brought_of
 from aftertrace.attacks import Attack
 from aftertrace.engine import choose
-from aftertrace.errors import StoreError
+from aftertrace.errors import InputError, StoreError
 from aftertrace.procedures import Procedure
 from aftertrace.results import Claim, Limits, Outcome, Result, Scores
 from aftertrace.scenarios import (
@@ -20,6 +19,7 @@ from aftertrace.scenarios import (
     Experiment,
     ShadowSide,
     audit_posteriors,
+    circumstances,
     limits_of,
     shadow_side,
 )
@@ -173,6 +173,8 @@ def audit(
     fails.
     """
     limits = limits_of(limits)
+    if what_if and claim is None and not limits.given():
+        raise InputError("What would pass needs limits to pass: give some, such as auc = 0.6, got none.")
     key = secrets.token_bytes(32) if out is None else _key_in(Path(out)) or secrets.token_bytes(32)
     versions = Versions(
         references=(before, *between, *(() if after is None else (after,))),
@@ -205,7 +207,7 @@ def audit(
         progress=progress,
     )
     manifest: dict[str, Any] = {
-        "libraries": {name: version(name) for name in ("aftertrace", "numpy", "scipy")},
+        **circumstances("cpu"),
         "models": opened,
     }
     if out is None:

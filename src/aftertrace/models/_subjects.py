@@ -56,6 +56,11 @@ class Subjects:
         Raises `DataError` or `InputError` where records, classes and persons do not fit each other.
         """
         given = {"deleted": deleted, "unseen": unseen, **({} if retained is None else {"retained": retained})}
+        if persons is not None and not isinstance(persons, Mapping):
+            raise DataError(
+                f"`person` must say by role whom each record is about, such as {{'deleted': [...], 'unseen': [...]}}; "
+                f"got {type(persons).__name__}."
+            )
         if persons is not None and persons.keys() != given.keys():
             raise DataError(
                 f"`persons` must say persons for each of {', '.join(given)}; got {', '.join(persons) or 'none'}."
@@ -127,9 +132,14 @@ def _torn(names: Sequence[str], role: NDArray[np.int8]) -> Iterator[tuple[str, s
 
 
 def _notes(records: Records, role: NDArray[np.int8]) -> tuple[str, ...]:
-    same = _alike(records, role)
+    same, deleted = _alike(records, role), int((role == Role.DELETED).sum())
     if not same:
         return ()
+    if 2 * same > deleted:
+        raise DataError(
+            f"{same} of {deleted} deleted records stand among the unseen ones too, with the same values: a record is "
+            f"deleted or unseen. Leave them out of one of both; was one file given twice?"
+        )
     return (
         f"{same} deleted record{'s have' if same > 1 else ' has'} the same content as an unseen one: no attack can "
         f"tell these apart.",

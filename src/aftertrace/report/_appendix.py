@@ -21,7 +21,10 @@ GLOSSARY = (
     ("Logit drop", "how much confidence in the true class the update took away, as a difference of log odds"),
     ("DegCount", "share of records about which the attack is surer than the classical one, and right"),
     ("DegRate", "how much surer, on average, as a difference of probabilities"),
-    ("Interval", "where a figure would lie in so many of 100 repetitions of the audit; its method says what is drawn"),
+    (
+        "Interval",
+        "a range that holds the true value in 95 of 100 such audits, or as many as it says; its method says how",
+    ),
     ("Undecided", "the limit lies inside the interval: the audit is too small to tell on which side the truth is"),
 )
 

@@ -123,7 +123,7 @@ def _found(name: str, result: Result) -> str:
             return _shares(rates[0].estimate, rates[0].low, rates[0].high) if rates else ""
         case "per_record":
             told = result.discoveries
-            return "" if told is None else f"{told.after} of {told.deleted}"
+            return "" if told is None or told.unseen < told.needed else f"{told.after} of {told.deleted}"
     return _accuracies(result)
 
 

@@ -36,6 +36,7 @@ def audit_threat_model(table: Posteriors, *, has_shadow: bool) -> Iterator[str]:
 
 
 def audit_not_tested(table: Posteriors, *, has_shadow: bool) -> Iterator[str]:
+    yield "Whether the records were deleted at all: a deletion that was not done does not show."
     if not has_shadow:
         yield "Attackers with shadow models: they need a simulation of the training."
     versions = "" if table.n_versions > 2 else "more than two versions, "

@@ -39,7 +39,10 @@ def nearest_of(options: Sequence[RemedyOption]) -> RemedyOption | None:
 
 
 def _distance(option: RemedyOption) -> tuple[int, float, tuple[int, float]]:
-    missed = [excess(check) for check in option.checks if check.standing is not Standing.WITHIN]
+    measured = [
+        check for check in option.checks if check.estimate is not None
+    ]  # what none can measure tells none apart
+    missed = [excess(check) for check in measured if check.standing is not Standing.WITHIN]
     exceeded = sum(check.standing is Standing.EXCEEDED for check in option.checks)
     return exceeded, max(missed, default=0.0), option.cost
 

@@ -197,7 +197,7 @@ def _check_words(check: LimitCheck, judgement: Judgement) -> str:
     words = {
         Standing.EXCEEDED: "lies beyond the limit of",
         Standing.WITHIN: "lies within the limit of",
-        Standing.UNDECIDED: "holds the limit of",
+        Standing.UNDECIDED: "reaches across the limit of",
     }
     return f"{figure} {words[check.standing]} {check.limit:.{max(2, digits - 1)}f}"
 
@@ -208,7 +208,7 @@ def _over(found: AttackResult) -> str:
         return ""
     if found.shadow != "none":
         return " What was learned on the shadow side holds the other way round here."
-    return " They stand out by moving less than unseen ones do."
+    return " They lost less confidence than unseen ones did: are before and after, or deleted and unseen, exchanged?"
 
 
 def _sentence(outcome: Outcome, found: AttackResult, judgement: Judgement) -> str:
@@ -223,10 +223,10 @@ def _sentence(outcome: Outcome, found: AttackResult, judgement: Judgement) -> st
             )
         case Outcome.INCONCLUSIVE:
             return (
-                f"Inconclusive: {figure} holds one half, and a planted leak of AUC {PLANTED_AUC:.2f} is not found in "
-                f"so few queries either; more originals or records would tell."
+                f"Inconclusive: {figure} includes one half, and a planted leak of AUC {PLANTED_AUC:.2f} is not found "
+                f"in so few queries either; more originals or records would tell."
             )
-    return f"No leak is shown: {figure} holds one half, which is not a proof that there is none."
+    return f"No leak is shown: {figure} includes one half, which is not a proof that there is none."
 
 
 def _would_decide(more: int | None) -> str:
