@@ -333,10 +333,19 @@ def _own_features(records: Records) -> tuple[Features | None, str]:
     if 0 < len(columns) <= MOST_FEATURES:
         encoded, left_out = encoded_columns(columns)
         if 0 < len(encoded.names) <= MOST_FEATURES:
-            return encoded, f"The control blind does not see {', '.join(left_out)}." if left_out else ""
+            return encoded, _unseen_columns(left_out)
     return None, (
         f"The control blind sees the records' classes alone: it takes 1 to {MOST_FEATURES} columns of numbers and "
         f"categories. Describe the records in fewer (--features)."
+    )
+
+
+def _unseen_columns(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    return (
+        f"The control blind does not see {', '.join(names)}. If one of them says whose record each is, call it person: "
+        f"records of one person are not independent, and intervals and controls would be too sure."
     )
 
 

@@ -54,6 +54,7 @@ def test_persons_are_the_unit_of_the_audit():
     assert result.unit == "person"
     assert (result.counts.deleted, result.counts.unseen) == (60, 60)
     assert len(scores.record) == 120
+    assert np.allclose(scores.phi[:, 0] - scores.phi[:, 1], scores.score["LogitDrop"])
     drop = table.phi[:, 0] - table.phi[:, 1]
     means = np.array([drop[person == each].mean() for each in range(120)])
     assert result.attack("LogitDrop").auc.estimate == pytest.approx(auc(means[:60], means[60:]))

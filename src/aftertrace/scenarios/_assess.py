@@ -101,8 +101,9 @@ def assess(
 
     update = update_cost(target, confidence=judgement.confidence)
     marks = {attack.name: marks[attack.name] for attack in attacks}
+    confidence = target.confidence[:, [0, -1]]
     if persons is not None:  # shadow records are single: they set no thresholds for persons
-        target, shadow = persons.table, None
+        target, shadow, confidence = persons.table, None, persons.mean(confidence)
         features = None if features is None else replace(features, values=persons.mean(features.values))
         marks = {name: _Marks(persons.mean(mark.target), None) for name, mark in marks.items()}
     sample = Sample.of(shadow, target, judgement)
@@ -138,7 +139,8 @@ def assess(
         attacks=results,
         controls=checks,
         verdict=verdict,
-        scores=Scores.of(target, {name: mark.target for name, mark in marks.items()}),
+        # a person's confidence is the mean of that of his or her records, as the scores are
+        scores=replace(Scores.of(target, {name: mark.target for name, mark in marks.items()}), phi=confidence),
         slices=slice_results(
             score,
             target,
