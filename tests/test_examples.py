@@ -161,8 +161,8 @@ def test_a_pickle_is_refused_where_it_is_not_trusted(tmp_path):
     (tmp_path / "work").mkdir()
     for name in ("before.joblib", "after.joblib"):
         (tmp_path / "work" / name).write_bytes(b"\x80\x05.")
-    for name in ("deleted.csv", "unseen.csv"):
-        (tmp_path / "work" / name).write_text("label,x\na,1\n")
+    for number, name in enumerate(("deleted.csv", "unseen.csv")):
+        (tmp_path / "work" / name).write_text(f"label,x\na,{number}\n")
     with pytest.raises(AssertionError, match=r"before.joblib: is a pickle, and .* it was not read.*say --trust-pickle"):
         run([audit.replace(" --trust-pickle", "")], tmp_path)
 

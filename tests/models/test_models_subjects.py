@@ -276,3 +276,16 @@ def test_records_of_nobody():
         Subjects.of(deleted=(np.zeros((2, 2)), np.zeros((2, 2))), unseen=(np.zeros((2, 2)), [0, 1]))
     with pytest.raises(DataError, match="`deleted`: every label must be a class; row 1 holds 'nan'"):
         Subjects.of(deleted=(np.zeros((2, 2)), [0, np.nan]), unseen=(np.zeros((2, 2)), [0, 1]))
+
+
+def test_one_file_given_twice(tmp_path):
+    alike = table().drop(columns="record")
+    files = written(tmp_path, deleted=alike, unseen=alike)
+    with pytest.raises(DataError, match="was one file given twice"):
+        read_subjects(files)
+
+
+def test_persons_that_are_no_mapping():
+    x, label = np.arange(2 * N).reshape(N, 2), np.array(["a", "b"] * (N // 2))
+    with pytest.raises(DataError, match="`person` must say by role .* got list"):
+        Subjects.of(deleted=(x, label), unseen=(x + 100, label), persons=[1] * N)
