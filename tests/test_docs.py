@@ -27,7 +27,7 @@ from aftertrace.scenarios import Experiment, Sweep, read_limits
 from aftertrace.trainers import TrainingData
 
 ROOT = Path(__file__).parent.parent
-COMMAND = Path(sys.executable).parent / "aftertrace"
+PROGRAM = Path(sys.executable).parent / "aftertrace"
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
 COMMAND = re.compile(r"(?:PYTHONPATH=\. )?aftertrace ")
@@ -234,7 +234,7 @@ def test_ten_lines_of_python_judge_two_models():
 def test_the_shell_completes(typed, offered):
     """As the lines that `--install-completion` adds to bash ask it."""
     asked = {"COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" ")), "_AFTERTRACE_COMPLETE": "complete_bash"}
-    done = subprocess.run([COMMAND], env={**os.environ, **asked}, capture_output=True, text=True, check=False)
+    done = subprocess.run([PROGRAM], env={**os.environ, **asked}, capture_output=True, text=True, check=False)
     assert done.stdout.split() == [offered]
 
 
