@@ -1,6 +1,8 @@
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from aftertrace._hashing import digest
@@ -73,6 +75,8 @@ def test_specifications_are_plain_values():
         ({"drop": ("id", "jobs")}, r"shop\.csv: must have a column 'jobs' \(is 'job' meant\?\)"),
         ({"drop": ("id", "age", "job", "net income")}, r"at least one column must remain as a feature, and none does"),
         ({"target": "id"}, r"the target 'id' must be a class, and has 4 different values in 4 rows, so it is probably"),
+        ({"person": "i d"}, r"shop\.csv: must have a column 'i d' \(is 'id' meant\?\)"),
+        ({"person": "age"}, r"line 3: the person 'age' must be there, got '\?'; mend or remove the row"),
         ({"target": "age"}, r"line 3: the target 'age' must be there, got '\?'; mend or remove the row"),
     ],
 )
@@ -127,6 +131,45 @@ def test_absent_file_and_folder_are_refused(tmp_path):
         load(Csv(path=str(Path(tmp_path)), target="y"))
 
 
-def test_target_cannot_be_dropped():
+def test_target_and_person_are_columns_of_their_own():
     with pytest.raises(DataError, match="`drop` must not name the target 'y'"):
         Csv(path="t.csv", target="y", drop=("y",))
+    with pytest.raises(DataError, match="`person` must not name the target 'y'"):
+        Csv(path="t.csv", target="y", person="y")
+    with pytest.raises(DataError, match="`drop` must not name the person 'p', which is no feature anyway"):
+        Csv(path="t.csv", target="y", person="p", drop=("p",))
+
+
+def test_persons_are_numbered_by_appearance_and_are_no_feature(table):
+    data = load(Csv(path=table, target="bought", person="net income", drop=("id",)))
+    assert data.columns == ("age", "age missing", "job")
+    assert data.person.tolist() == [0, 1, 0, 1]
+    assert data.notes[0] == "2 persons, by net income"
+    assert not data.person.flags.writeable
+
+
+def test_each_record_may_be_of_its_own_person(table):
+    data = load(Csv(path=table, target="bought", person="id", drop=("job",)))
+    assert data.person.tolist() == [0, 1, 2, 3]
+    assert load(Csv(path=table, target="bought", drop=("id",))).person is None
+
+
+def test_persons_are_part_of_the_fingerprint_only_where_they_are_known(table):
+    without = load(Csv(path=table, target="bought", drop=("id",)))
+    assert without.fingerprint == digest([without.x, without.label, without.classes, without.columns])
+    numbered = [replace(without, person=np.array(person)) for person in ([0, 0, 1, 2], [0, 1, 1, 2])]
+    assert len({data.fingerprint for data in (without, *numbered)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("person", "message"),
+    [
+        ([0, 1, 2], r"shop\.csv: `person` must be one number per record \[4\], got \(3,\)\."),
+        ([1, 0, 0, 1], r"in order of appearance, got numbers from 0 to 1 of 2 persons, the first record's 1\."),
+        ([0, 2, 2, 0], r"must number persons from 0 in order of appearance, got numbers from 0 to 2 of 2 persons"),
+    ],
+)
+def test_other_numbers_of_persons_are_refused(table, person, message):
+    data = load(Csv(path=table, target="bought", drop=("id",)))
+    with pytest.raises(DataError, match=message):
+        replace(data, person=np.array(person))

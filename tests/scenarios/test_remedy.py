@@ -10,7 +10,7 @@ import pytest
 
 from aftertrace.attacks import EucDist, LogitDrop, Superset, simulated_posteriors
 from aftertrace.data import load
-from aftertrace.defenses import KeyedNoise, LabelOnly, TopK, defend, utility_cost
+from aftertrace.defenses import KeyedNoise, LabelOnly, Rounding, defend, utility_cost
 from aftertrace.errors import InputError
 from aftertrace.posteriors import Kind, Posteriors
 from aftertrace.results import Limits, Standing
@@ -21,13 +21,14 @@ from aftertrace.scenarios import _remedy_options as judging
 from aftertrace.scenarios import _units as running
 from aftertrace.scenarios._crossfit import can_be_fitted
 from aftertrace.scenarios._remedy import _half, what_if
-from aftertrace.scenarios._remedy_options import RELEASES, Trained, Yardstick, judged_one, release_candidates
+from aftertrace.scenarios._remedy_candidates import RELEASES, release_candidates
+from aftertrace.scenarios._remedy_options import Trained, Yardstick, judged_one
 from aftertrace.scenarios._remedy_training import Workshop, training_candidates, varied, what_if_training
 from aftertrace.scenarios._remedy_words import excess, recommendation
 from aftertrace.statistics import Interval
 from aftertrace.store import RunFolder
 
-OPTIONS = len(RELEASES) + 1
+OPTIONS = len(RELEASES)  # of three classes, which have no three largest, and as it is
 
 
 def judgement(**limits):
@@ -93,17 +94,34 @@ def test_choosing_pays_for_the_number_of_options(leaky):
 
 def test_a_release_that_can_be_undone_is_no_remedy(leaky):
     _, remedy = leaky
-    warm, plain = remedy.option("Temperature(2)"), remedy.option("as it is")
+    warm, plain = remedy.option("temperature of 2"), remedy.option("as it is")
     assert warm.auc.estimate == pytest.approx(plain.auc.estimate, abs=0.01)
     assert not warm.passes
 
 
-def test_what_cannot_be_done_says_why(leaky):
-    _, remedy = leaky
-    option = remedy.option("TopK(3)")
-    assert "k can be at most 2 for 3 classes" in option.note
-    assert option.auc is None
-    assert not option.passes
+@pytest.mark.parametrize(
+    ("classes", "names"),
+    [
+        (2, ["three largest posteriors", "largest posterior only"]),
+        (3, ["three largest posteriors"]),
+        (4, ["three largest posteriors"]),
+        (5, []),
+    ],
+)
+def test_what_would_show_every_posterior_is_no_option(classes, names):
+    tried = [each.name for each in release_candidates(classes)]
+    assert [name for name, _ in RELEASES.values() if name not in tried] == names
+    assert left_out(classes) == (
+        (f"Not tried, since every posterior of {classes} classes would show: {', '.join(names)}.",) if names else ()
+    )
+    table = brought(1.0, K=classes)
+    for defense, (name, _) in RELEASES.items():
+        if name in names and defense.k < classes:
+            assert np.allclose(defend(table, defense, seed=0, side="target").values, table.values, atol=1e-12)
+
+
+def test_what_was_not_tried_is_said(leaky):
+    assert "Not tried, since every posterior of 3 classes would show" in leaky[1].notes[0]
 
 
 def test_without_a_leak_nothing_needs_to_be_changed():
@@ -119,9 +137,7 @@ def test_where_nothing_passes_the_nearest_is_named_and_what_would_show_it():
     assert remedy.again is None
     assert not remedy.confirmed
     assert remedy.nearest is not None
-    assert remedy.sentence.startswith(
-        f"None of {OPTIONS - 1} options is shown to be within every limit by 12 originals"
-    )
+    assert remedy.sentence.startswith(f"None of {OPTIONS} options is shown to be within every limit by 12 originals")
     assert "originals to choose on, in place of 12, would show it" in remedy.sentence
 
 
@@ -194,7 +210,7 @@ def test_attackers_adapt(monkeypatch):
 
     what_if(shadow, target, Watching(), judgement())
     assert seen.count(Kind.LABEL) == 1
-    assert len(seen) == OPTIONS - 1  # three classes have no TopK(3)
+    assert len(seen) == OPTIONS
 
 
 def test_an_option_must_hold_against_every_attack():
@@ -209,7 +225,7 @@ def test_an_option_must_hold_against_every_attack():
     trained = Trained(shadow=None, target=replace(table, log_values=moved))
     yardstick = Yardstick.of(LogitDrop(), judgement(), trained, adversary="none")
     alone = replace(yardstick, attacks=(LogitDrop(),))
-    as_it_is = next(release_candidates())
+    as_it_is = next(release_candidates(3))
     assert judged_one((alone, trained), as_it_is).checks[0].standing is not Standing.EXCEEDED
     option = judged_one((yardstick, trained), as_it_is)
     assert option.attack != "LogitDrop"
@@ -242,7 +258,7 @@ def test_costs_are_those_of_the_defense(defense):
     table = brought(1.0)
     trained = Trained(shadow=None, target=table)
     yardstick = Yardstick.of(LogitDrop(), judgement(), trained, adversary="none")
-    candidate = next(each for each in release_candidates() if each.defense == defense)
+    candidate = next(each for each in release_candidates(3) if each.defense == defense)
     option = judged_one((yardstick, trained), candidate)
     cost = utility_cost(table, defend(table, defense, seed=0, side="target"))
     assert option.accuracy == pytest.approx(cost.defended_accuracy)
@@ -254,7 +270,7 @@ def test_costs_are_those_of_the_defense(defense):
 
 def test_accuracy_is_held_against_its_limit_too():
     remedy = what_if(None, brought(1.5), LogitDrop(), judgement(auc=0.7, accuracy_loss=0.05))
-    noisy = remedy.option("KeyedNoise(1)")
+    noisy = remedy.option("noise of 100 %")
     by_name = {check.name: check for check in noisy.checks}
     assert by_name["auc"].standing is Standing.WITHIN
     assert by_name["accuracy_loss"].standing is Standing.EXCEEDED
@@ -269,7 +285,7 @@ def test_other_limits_are_measured_where_there_are_queries(name, limit, sizes):
         table = brought(1.5, originals=12, pairs=pairs, held_out=held_out)
         trained = Trained(shadow=None, target=replace(table, use=np.zeros_like(table.use)))
         yardstick = Yardstick.of(LogitDrop(), judgement(**{name: limit}), trained, adversary="none")
-        (check,) = judged_one((yardstick, trained), next(release_candidates())).checks
+        (check,) = judged_one((yardstick, trained), next(release_candidates(3))).checks
         assert check.name == name
         assert (check.estimate is None) is (held_out == 1)
         assert ("needed" in check.note) is (held_out == 1)
@@ -284,38 +300,54 @@ def test_scores_alone_have_no_release():
     remedy = what_if(None, table, ScoreDrop(), judgement())
     assert remedy.option("as it is").auc is not None
     assert remedy.option("as it is").accuracy is None
-    assert "one score per record" in remedy.option("LabelOnly").note
+    assert [each.name for each in remedy.options] == ["as it is"]
+    assert remedy.confidence == 0.95
+    assert "one score per record" in remedy.notes[0]
     assert remedy.nearest == "as it is"
+    assert remedy.sentence.startswith("None of 1 option is shown to be within")
 
 
 def test_todays_defense_is_as_it_is_and_no_option():
     table = brought(1.0)
     trained = Trained(shadow=None, target=table)
     yardstick = Yardstick.of(LogitDrop(), judgement(), trained, adversary="none", today=LabelOnly())
-    names = [each.name for each in release_candidates(today=LabelOnly())]
-    assert "LabelOnly" not in names
-    today = judged_one((yardstick, trained), next(release_candidates(today=LabelOnly())))
+    names = [each.name for each in release_candidates(3, today=LabelOnly())]
+    assert "predicted class only" not in names
+    today = judged_one((yardstick, trained), next(release_candidates(3, today=LabelOnly())))
     plain = Yardstick.of(LogitDrop(), judgement(), trained, adversary="none")
-    candidate = next(each for each in release_candidates() if each.defense == LabelOnly())
+    candidate = next(each for each in release_candidates(3) if each.defense == LabelOnly())
     assert today.auc == judged_one((plain, trained), candidate).auc
-    rounded = next(each for each in release_candidates(today=LabelOnly()) if each.name == "Rounding(1)")
+    rounded = next(each for each in release_candidates(3, today=LabelOnly()) if each.name == "one decimal")
     assert judged_one((yardstick, trained), rounded).brier_added.estimate < 0  # better than the class alone
 
 
-def test_a_release_that_changes_nothing_says_so():
-    trained = Trained(shadow=None, target=brought(1.0, K=2))
+@pytest.mark.parametrize("originals", [1, 12])
+def test_a_release_that_changes_nothing_says_so_and_costs_nothing(originals):
+    """Answers of two decimals: rounding them may change their last digits, and with these which of equal ones leads."""
+    table = brought(1.0, originals=originals, pairs=100)
+    table = defend(replace(table, pair=table.original), Rounding(2), seed=0, side="target")
+    moved = np.random.default_rng(0).normal(1, 1e-14, table.log_values.shape)
+    trained = Trained(shadow=None, target=replace(table, log_values=np.log(table.values * moved)))
     yardstick = Yardstick.of(LogitDrop(), judgement(), trained, adversary="none")
-    candidate = next(each for each in release_candidates() if each.defense == TopK(1))
-    assert judged_one((yardstick, trained), candidate).note == "releases what is released today"
+    plain, rounded = (
+        judged_one((yardstick, trained), each)
+        for each in release_candidates(3)
+        if each.name in ("as it is", "two decimals")
+    )
+    assert rounded.note == "releases what is released today"
+    assert (rounded.auc, rounded.checks, rounded.accuracy) == (plain.auc, plain.checks, plain.accuracy)
+    for cost in (rounded.accuracy_lost, rounded.brier_added):
+        assert (cost.estimate, cost.low, cost.high, cost.method) == (0, 0, 0, "the same answers")
+    assert rounded.cost == plain.cost
 
 
 def test_noise_comes_with_what_was_not_tested(leaky):
     _, remedy = leaky
-    noise = remedy.option("KeyedNoise(1)")
+    noise = remedy.option("noise of 100 %")
     assert noise.passes
     said = recommendation(replace(remedy, recommended=noise.name, again=noise))
     assert "Not tested: slightly changed copies of a record get other noise" in said
-    assert "LabelOnly would cost less" not in said  # it passes, too
+    assert '"predicted class only" would cost less' not in said  # it passes, too
 
 
 def test_the_frontier_holds_what_nothing_beats():
@@ -381,23 +413,26 @@ def trained(tmp_path_factory):
 def test_trainings_are_options_and_combined_where_nothing_passes(trained):
     _, remedy = trained
     names = {each.name: each for each in remedy.options}
-    plain = ["fresh seeds", "groups of 2", "groups of 5", "groups of 10", "SISA, 2 shards"]
-    plain += ["private-tree, epsilon 8", "private-tree, epsilon 1"]
+    plain = ["fresh seeds", *(f"{size} deletions at a time" for size in (2, 5, 10)), "SISA with 2 shards"]
+    plain += ["private training, epsilon 8", "private training, epsilon 1"]
     assert [each.name for each in remedy.options if each.kind == "training"] == plain
     both = [each for each in remedy.options if each.kind == "both"]
     assert [each.name.rpartition(" and ")[0] for each in both] == plain
     assert len({each.name.rpartition(" and ")[2] for each in both}) == 1
     assert all(each.auc is not None for each in both)
     assert remedy.confidence == pytest.approx(1 - 0.05 / (OPTIONS + 2 * len(plain)))
-    assert names["groups of 5"].changes == ("scenario.group=5",)
+    assert all(each.what[0].isupper() and each.what.endswith(".") for each in remedy.options)
+    assert "on 1/2 of the records" in names["SISA with 2 shards"].what
+    assert len(names) == len(remedy.options)
+    assert names["5 deletions at a time"].changes == ("scenario.group=5",)
     assert both[0].changes[-1].startswith("defense=")
 
 
 def test_groups_cost_the_originals_nothing_and_private_training_costs(trained):
     _, remedy = trained
-    assert remedy.option("groups of 5").accuracy_lost.estimate == 0
-    assert remedy.option("private-tree, epsilon 1").accuracy_lost.estimate > 0.1
-    assert remedy.option("private-tree, epsilon 1").brier_added.estimate > 0
+    assert remedy.option("5 deletions at a time").accuracy_lost.estimate == 0
+    assert remedy.option("private training, epsilon 1").accuracy_lost.estimate > 0.1
+    assert remedy.option("private training, epsilon 1").brier_added.estimate > 0
 
 
 def test_the_same_again_trains_nothing(trained, monkeypatch):
@@ -434,7 +469,7 @@ def test_a_training_that_cannot_be_is_an_entry_with_its_reason(tmp_path):
     small = {"originals": 6, "pairs": 4, "records": 8}
     wanted = experiment(scenario={"shadow": small, "target": small})
     remedy = what_if_training(wanted, LogitDrop(), judgement(auc=0.501), shop(tmp_path / "run"))
-    option = remedy.option("groups of 10")
+    option = remedy.option("10 deletions at a time")
     assert "10 records leave up to version 1" in option.note
     assert option.auc is None
 
@@ -446,7 +481,11 @@ def test_only_other_trainings_are_tried():
         scenario={"group": 5, "shadow": SIZES, "target": SIZES},
     )
     found = list(training_candidates(wanted))
-    assert [each.name for each in found] == ["groups of 10", "private-mlp, epsilon 8", "private-mlp, epsilon 1"]
+    assert [each.name for each in found] == [
+        "10 deletions at a time",
+        "private training, epsilon 8",
+        "private training, epsilon 1",
+    ]
     assert "model.params={ epsilon = 8.0, hidden = [8] }" in found[1].changes
     assert varied(wanted, found[1].changes).model.params == {"epsilon": 8.0, "hidden": [8]}
 

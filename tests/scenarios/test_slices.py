@@ -14,7 +14,7 @@ from aftertrace.posteriors import Posteriors, Role, Use
 from aftertrace.report._sentences import discoveries_sentence
 from aftertrace.results import Scores
 from aftertrace.scenarios._groups import Grouping, groups_of
-from aftertrace.scenarios._slices import FDR, discoveries, slice_results
+from aftertrace.scenarios._slices import FDR, discoveries, every_group, slice_results
 from aftertrace.statistics import _deletions, benjamini_hochberg
 
 
@@ -46,7 +46,9 @@ def audit(seed, leak=0.0, leaky_class=None, originals=10, pairs=20, unseen=3):
 def slices(table, groups=None, seed=0):
     rows = np.flatnonzero((table.use == Use.EVALUATE) & np.isin(table.role, (Role.DELETED, Role.UNSEEN)))
     score = logit_drop(table)
-    return slice_results(score, table, rows, groups or {}, confidence=0.95, rng=np.random.default_rng(seed))
+    return slice_results(
+        score, table, rows, every_group(table, groups or {}), confidence=0.95, rng=np.random.default_rng(seed)
+    )
 
 
 def test_no_group_stands_out_where_nothing_leaks():

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from aftertrace._spelling import nearest
 from aftertrace.data._dataset import Dataset
 from aftertrace.data._encode import MISSING, Encoding, Missing, check_choices, encode, encode_labels
-from aftertrace.data._table import Table, read_table
+from aftertrace.data._table import Table, read_table, translate
 from aftertrace.errors import DataError
 
 
@@ -19,8 +19,9 @@ class Csv:
     """A CSV file (.csv or .csv.gz, UTF-8, commas) whose first line names the columns.
 
     `path` starts at the current folder. `target` is the column of classes; `drop` are columns to leave out, such
-    as names and numbers of records. A column is numeric if all its values are finite numbers, and categorical
-    otherwise; `Dataset.notes` says which are. An empty field or `?` is missing:
+    as names and numbers of records. `person` is the column that says whose record each is, in numbers or texts, where
+    one person may have several: it is no feature. A column is numeric if all its values are finite numbers, and
+    categorical otherwise; `Dataset.notes` says which are. An empty field or `?` is missing:
 
     - `missing = "category"`: a category `?` of its own. In a numeric column the median, with a further 0/1 column
       `<name> missing`, so that a model can still tell that the value was not there.
@@ -33,6 +34,7 @@ class Csv:
     path: str
     target: str
     drop: tuple[str, ...] = ()
+    person: str | None = None
     missing: Missing = "category"
     encoding: Encoding = "codes"
 
@@ -40,18 +42,27 @@ class Csv:
         check_choices(self.missing, self.encoding)
         if self.target in self.drop:
             raise DataError(f"`drop` must not name the target {self.target!r}; drop another column.")
+        if self.person == self.target:
+            raise DataError(f"`person` must not name the target {self.target!r}; name another column.")
+        if self.person in self.drop:
+            raise DataError(f"`drop` must not name the person {self.person!r}, which is no feature anyway.")
 
 
 def load_csv(spec: Csv) -> Dataset:
     table = read_table(Path(spec.path))
-    for name in (spec.target, *spec.drop):
+    apart = (spec.target, *spec.drop, *([] if spec.person is None else [spec.person]))
+    for name in apart:
         _check_column(table, name)
     label, classes = _labels(table, spec.target)
-    columns = {name: values for name, values in table.columns.items() if name not in (spec.target, *spec.drop)}
+    person = None if spec.person is None else _persons(table, spec.person)
+    columns = {name: values for name, values in table.columns.items() if name not in apart}
     if not columns:
         raise DataError(f"{spec.path}: at least one column must remain as a feature, and none does; drop fewer.")
     encoded = encode(spec.path, columns, missing=spec.missing, encoding=spec.encoding)
-    return Dataset(table.path.name, encoded.x, label, classes, encoded.columns, encoded.notes, encoded.categories)
+    notes = encoded.notes
+    if person is not None:
+        notes = (f"{person.max() + 1} persons, by {spec.person}", *notes)
+    return Dataset(table.path.name, encoded.x, label, classes, encoded.columns, notes, encoded.categories, person)
 
 
 def _check_column(table: Table, name: str) -> None:
@@ -62,11 +73,22 @@ def _check_column(table: Table, name: str) -> None:
         )
 
 
-def _labels(table: Table, target: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    values = table.columns[target]
+def _persons(table: Table, name: str) -> NDArray[np.int64]:
+    values = _all_there(table, name, "person")
+    number = {text: k for k, text in enumerate(dict.fromkeys(values))}
+    return translate(values, number).astype(np.int64)
+
+
+def _all_there(table: Table, name: str, what: str) -> tuple[str, ...]:
+    values = table.columns[name]
     for row, value in enumerate(values):
         if value in MISSING:
-            raise table.error(row, f"the target {target!r} must be there, got {value!r}; mend or remove the row.")
+            raise table.error(row, f"the {what} {name!r} must be there, got {value!r}; mend or remove the row.")
+    return values
+
+
+def _labels(table: Table, target: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    values = _all_there(table, target, "target")
     label, classes = encode_labels(values)
     if len(classes) == 1:
         raise DataError(

@@ -17,8 +17,9 @@ class Dataset:
 
     `x` [N, F] float64, finite; `label` [N] int in `0..K-1`; `classes` K names; `columns` F names;
     `name` as in the experiment file, or of the CSV file; `notes` are remarks for reports; `categories`: column that
-    holds codes -> the names that the codes 0, 1, ... stand for.
-    Raises `DataError` unless at least two classes have records.
+    holds codes -> the names that the codes 0, 1, ... stand for; `person` [N] int: whose record each is, numbered from 0
+    in order of appearance, or None where that is not known.
+    Raises `DataError` unless at least two classes have records and persons are numbered so.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Dataset:
     columns: tuple[str, ...]
     notes: tuple[str, ...] = field(default=())
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    person: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         if self.x.ndim != 2 or self.x.shape[0] != self.label.shape[0] or self.x.shape[1] != len(self.columns):
@@ -46,6 +48,9 @@ class Dataset:
             raise DataError(f"{self.name}: at least two classes must have records; found {present.size}.")
         if present[0] < 0 or present[-1] >= len(self.classes):
             raise DataError(f"{self.name}: labels must lie in 0..{len(self.classes) - 1}, got {present[[0, -1]]}.")
+        if self.person is not None:
+            self._check_persons(self.person)
+            self.person.setflags(write=False)
         self.x.setflags(write=False)
         self.label.setflags(write=False)
 
@@ -54,5 +59,16 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over values, labels and names: equal for equal content, whatever file it came from."""
-        return digest([self.x, self.label, self.classes, self.columns])
+        """SHA-256 over values, labels, names and persons: equal for equal content, whatever file it came from."""
+        content = [self.x, self.label, self.classes, self.columns]
+        return digest(content if self.person is None else [*content, self.person])
+
+    def _check_persons(self, person: NDArray[np.int64]) -> None:
+        if person.shape != self.label.shape:
+            raise DataError(f"{self.name}: `person` must be one number per record [{len(self)}], got {person.shape}.")
+        numbers, first = np.unique(person, return_index=True)
+        if not np.array_equal(numbers, np.arange(len(numbers))) or (np.diff(first) < 0).any():
+            raise DataError(
+                f"{self.name}: `person` must number persons from 0 in order of appearance, got numbers from "
+                f"{numbers[0]} to {numbers[-1]} of {len(numbers)} persons, the first record's {person[0]}."
+            )

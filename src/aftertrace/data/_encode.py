@@ -3,18 +3,19 @@
 import math
 import typing
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aftertrace.data._frame import GAP, NOTHING, FrameColumn, values_of
 from aftertrace.data._table import number, translate
 from aftertrace.errors import DataError
 
 Missing = Literal["category", "mode"]
-Encoding = Literal["codes", "onehot"]
+Encoding = Literal["codes", "onehot", "frame"]
 _Column = tuple[str, NDArray[np.float64]]
 
 MISSING = ("", "?")
@@ -25,13 +26,14 @@ ONEHOT_LIMIT = 1000  # beyond, the column names records rather than kinds of the
 class Encoded:
     """`x` [N, F] float64, finite; `columns` F names; `notes` on what was missing and what is categorical.
 
-    `categories`: column of codes -> what they stand for.
+    `categories`: column of codes -> what they stand for; `table`: how the columns are read back, with "frame".
     """
 
     x: NDArray[np.float64]
     columns: tuple[str, ...]
     notes: tuple[str, ...]
     categories: Mapping[str, tuple[str, ...]]
+    table: tuple[FrameColumn, ...] = ()
 
 
 def check_choices(missing: str, encoding: str) -> None:
@@ -40,6 +42,8 @@ def check_choices(missing: str, encoding: str) -> None:
         known = typing.get_args(kind)
         if value not in known:
             raise DataError(f"`{name}` must be {' or '.join(map(repr, known))}, got {value!r}.")
+    if encoding == "frame" and missing != "category":
+        raise DataError(f'`missing` must be left out with encoding = "frame", where gaps are kept; got {missing!r}.')
 
 
 def encode(source: str, columns: Mapping[str, Sequence[str]], *, missing: Missing, encoding: Encoding) -> Encoded:
@@ -51,31 +55,64 @@ def encode(source: str, columns: Mapping[str, Sequence[str]], *, missing: Missin
     with "category", a category `?` of its own, and in a numeric column, where there is no such thing, the median
     with a further 0/1 column `<name> missing`.
 
+    "frame" makes codes that can be read back as the table: what is missing there is what `pandas.read_csv` takes for it
+    (`?` is a text), and becomes a category `NaN`.
+
     Raises `DataError` for a column without any value, a number that is not finite, and too many categories.
     """
     parts: list[_Column] = []
+    table: list[FrameColumn] = []
     notes, sizes, categories = [], [], {}
-    for name, values in columns.items():
+    for name, given in columns.items():
+        values = _without(given, NOTHING if encoding == "frame" else MISSING)
         times = Counter(values)
-        n_missing = sum(times.pop(text, 0) for text in MISSING)
+        n_missing = times.pop("", 0)
         if not times:
             raise DataError(f"{source}: column {name!r} must hold values, and has none; drop it.")
         numbers = {text: value for text in times if (value := number(text)) is not None}
         is_numeric = len(numbers) == len(times)
+        place = len(parts)
         if is_numeric:
             parts += _numeric(source, name, values, numbers, missing)
+            table.append(_number_column(name, place, numbers, n_missing))
         else:
             known, columns_of = _categorical(source, name, values, times, missing, encoding)
             parts += columns_of
-            if encoding == "codes":
+            if encoding != "onehot":
                 categories[name] = known
+            table.append(FrameColumn(name=name, place=place, values=values_of(known)))
             sizes.append(f"{name} ({len(times)})")
         if n_missing:
-            instead = "the median, and a column of its own" if is_numeric else "a category of its own"
-            notes.append(f"{name}: {n_missing} missing, now {instead if missing == 'category' else 'the mode'}")
+            notes.append(f"{name}: {n_missing} missing{_instead(is_numeric, missing, encoding)}")
     if sizes:
         notes.append(f"categorical: {', '.join(sizes)}")
-    return Encoded(np.column_stack([x for _, x in parts]), tuple(name for name, _ in parts), tuple(notes), categories)
+    return Encoded(
+        x=np.column_stack([x for _, x in parts]),
+        columns=tuple(name for name, _ in parts),
+        notes=tuple(notes),
+        categories=categories,
+        table=tuple(table) if encoding == "frame" else (),
+    )
+
+
+def _without(values: Sequence[str], nothing: Collection[str]) -> list[str]:
+    """The same texts, the empty one in place of all that stand for nothing."""
+    meant = {text: "" if text in nothing else text for text in set(values)}
+    return list(map(meant.__getitem__, values))
+
+
+def _number_column(name: str, place: int, numbers: Mapping[str, float], n_missing: int) -> FrameColumn:
+    is_whole = all(text.removeprefix("-").isdigit() and abs(value) < 2**53 for text, value in numbers.items())
+    return FrameColumn(name=name, place=place, gaps=place + 1 if n_missing else None, whole=is_whole and n_missing == 0)
+
+
+def _instead(is_numeric: bool, missing: Missing, encoding: Encoding) -> str:
+    """What a note says of missing values."""
+    if encoding == "frame":
+        return ""
+    if missing == "mode":
+        return ", now the mode"
+    return ", now the median, and a column of its own" if is_numeric else ", now a category of its own"
 
 
 def encode_labels(values: Sequence[str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
@@ -95,7 +132,7 @@ def _numeric(
                 f"{source}: column {name!r} must hold finite numbers, got {text!r}; "
                 f"leave the field empty where a value is missing."
             )
-    x = translate(values, {**dict.fromkeys(MISSING, np.nan), **numbers})
+    x = translate(values, {"": np.nan, **numbers})
     absent = np.isnan(x)
     if not absent.any():
         return [(name, x)]
@@ -109,12 +146,13 @@ def _categorical(
     source: str, name: str, values: Sequence[str], times: Mapping[str, int], missing: Missing, encoding: Encoding
 ) -> tuple[tuple[str, ...], list[_Column]]:
     """The categories in order, and the columns that hold them."""
-    instead = "?" if missing == "category" else min(times, key=lambda text: (-times[text], text))
-    meant = {text: instead if text in MISSING else text for text in set(values)}
+    gap = GAP if encoding == "frame" else "?"
+    instead = gap if missing == "category" else min(times, key=lambda text: (-times[text], text))
+    meant = {text: text or instead for text in set(values)}
     categories = sorted(set(meant.values()))
     code = {category: k for k, category in enumerate(categories)}
     codes = translate(values, {text: code[category] for text, category in meant.items()})
-    if encoding == "codes":
+    if encoding != "onehot":
         return tuple(categories), [(name, codes)]
     if len(categories) > ONEHOT_LIMIT:
         raise DataError(

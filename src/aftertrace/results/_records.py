@@ -25,6 +25,7 @@ from aftertrace.statistics import (
 )
 from aftertrace.trainers import Guarantee
 
+DeletionUnit = Literal["record", "person"]
 FORMAT = 1
 """Version of `result.json`. 1: first."""
 
@@ -370,7 +371,7 @@ class Result:
     privacy: PrivacyResult | None = None
     widening: Widening | None = None
     remedy: Remedy | None = None
-    unit: Literal["record", "person"] = "record"
+    unit: DeletionUnit = "record"
     format: int = FORMAT
 
     @property

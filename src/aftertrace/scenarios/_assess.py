@@ -25,7 +25,7 @@ from aftertrace.scenarios._checks import limit_checks
 from aftertrace.scenarios._controls import controls, interval_of
 from aftertrace.scenarios._crossfit import FOLDS
 from aftertrace.scenarios._persons import Persons
-from aftertrace.scenarios._slices import Groups, discoveries, slice_results
+from aftertrace.scenarios._slices import Groups, discoveries, every_group, slice_results
 from aftertrace.scenarios._update import update_cost
 from aftertrace.scenarios._verdict import Judgement, judge
 from aftertrace.statistics import (
@@ -75,14 +75,16 @@ def assess(
     groups: Groups | None = None,
     features: Features | None = None,
     persons: Persons | None = None,
+    shadow_persons: Persons | None = None,
 ) -> Assessment:
     """Fit every attack on `shadow`, score `target`, and judge deleted against unseen queries.
 
     `adversary`: what the shadow side is; `groups`: columns whose groups are judged apart; `features` of the
     target's records, for the blind control; `persons`: of the target's records, who are judged in their place.
-    Thresholds come from the shadow side; without one (`None`), half of the target's unseen records, chosen by a coin,
-    set the thresholds of rates and the other half is evaluated. Several originals are the units of all intervals; with
-    one original only, records are, and the interval is conditional on that pair of models.
+    Thresholds come from the shadow side (of persons: from `shadow_persons`, where its records tell them); without one,
+    half of the target's unseen records, chosen by a coin, set the thresholds of rates and the other half is evaluated.
+    Several originals are the units of all intervals; with one original only, records are, and the interval is
+    conditional on that pair of models.
     """
     _require_roles(target)
     names = [attack.name for attack in attacks]
@@ -99,13 +101,15 @@ def assess(
         marks[longest_first[number].name] = mark
         progress("attacks", len(marks), len(attacks))
 
-    update = update_cost(target, confidence=judgement.confidence)
+    update = update_cost(target, confidence=judgement.confidence, persons=persons)
+    groups = every_group(target, groups or {}, persons)
     marks = {attack.name: marks[attack.name] for attack in attacks}
     confidence = target.confidence[:, [0, -1]]
-    if persons is not None:  # shadow records are single: they set no thresholds for persons
-        target, shadow, confidence = persons.table, None, persons.mean(confidence)
+    if persons is not None:  # single shadow records set no thresholds for persons
+        target, confidence = persons.table, persons.mean(confidence)
+        shadow = None if shadow_persons is None else shadow_persons.table
         features = None if features is None else replace(features, values=persons.mean(features.values))
-        marks = {name: _Marks(persons.mean(mark.target), None) for name, mark in marks.items()}
+        marks = {name: mark.of_persons(persons, shadow_persons) for name, mark in marks.items()}
     sample = Sample.of(shadow, target, judgement)
     against = _against_classical(attacks, marks, sample)
     results = tuple(judge_attack(attack, marks, against.get(attack.name), sample) for attack in attacks)
@@ -145,7 +149,7 @@ def assess(
             score,
             target,
             sample.rows,
-            groups or {},
+            groups,
             confidence=judgement.confidence,
             crossed=judgement.crossed,
             rng=rng_for(judgement.seed, Stream.SIGN_FLIP, "slices"),
@@ -181,6 +185,11 @@ class _Marks:
 
     target: Array
     shadow: Array | None
+
+    def of_persons(self, target: Persons, shadow: Persons | None) -> "_Marks":
+        return _Marks(
+            target.mean(self.target), None if shadow is None or self.shadow is None else shadow.mean(self.shadow)
+        )
 
 
 def _expected_rank(attack: Attack) -> int:

@@ -24,7 +24,13 @@ from aftertrace.errors import InputError, PosteriorsError, UnsupportedError
 from aftertrace.posteriors import Features, Kind, Posteriors, Role, Use
 from aftertrace.results import Claim, Counts, DataSummary, Limits, Outcome, Result, Scores, Verdict
 from aftertrace.scenarios._assess import Assessment, Progress, assess
-from aftertrace.scenarios._audit_words import audit_not_tested, audit_notes, audit_threat_model, matching_notes
+from aftertrace.scenarios._audit_words import (
+    audit_not_tested,
+    audit_notes,
+    audit_threat_model,
+    matching_notes,
+    shadow_notes,
+)
 from aftertrace.scenarios._crossfit import CrossFitted, can_be_fitted
 from aftertrace.scenarios._persons import Persons
 from aftertrace.scenarios._remedy import require_limits, what_if
@@ -107,7 +113,7 @@ def audit_posteriors(
     kept, matching = brought, None
     if settings.match:
         kept, matching = _matched(brought, settings.seed)
-    persons = None if kept.person is None else Persons.of(kept.table, kept.person)
+    persons = Persons.at(kept.table, kept.person)
     own, left_out = _attacks_on(kept.table, shadow)
     every_attack = (*own, *attacks)
     judged = kept.table if persons is None else persons.table
@@ -131,12 +137,14 @@ def audit_posteriors(
         progress=progress,
         features=kept.features,
         persons=persons,
+        shadow_persons=None if shadow is None else Persons.at(shadow.table, shadow.person),
     )
     counts = _counts(judged, shadow)
     notes = (
         *brought.notes,
         *matching_notes(matching, by_features=kept.features is not None),
         *audit_notes(kept.table, kept.person, judged, counts, tied=tied, left_out=left_out),
+        *([] if shadow is None else shadow_notes(shadow, judged, persons_are_judged=persons is not None)),
     )
     result = Result(
         title=f"{judged.n_versions} versions of a model" if judged.n_versions > 2 else "two versions of a model",

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from aftertrace.posteriors import Kind, Posteriors, Role
 from aftertrace.results import Counts
 from aftertrace.scenarios._crossfit import FEWEST
+from aftertrace.scenarios._shadow import ShadowSide
 from aftertrace.statistics import Matching
 
 FEW = 20
@@ -84,7 +85,7 @@ def audit_notes(
     if person is not None:
         yield (
             f"{len(table)} records of {len(np.unique(person))} persons: a person's score is the mean of that of "
-            f"his or her records, and all figures but accuracy are of persons."
+            f"his or her records, and all figures are of persons: of accuracy, too, everybody counts once."
         )
     yield from _sample_notes(judged, counts)
     yield from _unmoved_notes(table)
@@ -92,6 +93,24 @@ def audit_notes(
         yield f"Left out, as they need further unseen records that enter no figure: {', '.join(left_out)}."
     if table.sum_deviation > 1e-6:
         yield f"Rows of posteriors sum to 1 within {table.sum_deviation:.1e}."
+
+
+def shadow_notes(shadow: ShadowSide, judged: Posteriors, *, persons_are_judged: bool) -> Iterator[str]:
+    """Where the shadow side deletes otherwise than the updates that are judged, and the attacks learn another task."""
+    if persons_are_judged and shadow.person is None:
+        yield (
+            "The shadow side deletes single records, and persons are deleted here: say whose its records are "
+            "(data.person of its experiment), and it deletes persons as well."
+        )
+    unit = "person" if persons_are_judged else "record"
+    deleted = judged.pair[judged.role == Role.DELETED]
+    each = len(deleted) / max(1, len(np.unique(deleted)))
+    group = shadow.experiment.scenario.group
+    if each >= 2 * group:
+        yield (
+            f"One update deletes about {each:.0f} {unit}s here, and {group} on the shadow side, where each shows more: "
+            f"set scenario.group of its experiment to about {each:.0f}."
+        )
 
 
 def _sample_notes(judged: Posteriors, counts: Counts) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Who trains which model, who is deleted, what is queried: the records of every original and its versions."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,29 @@ class Unit:
         """Lines of versions, P."""
         return len(self.deleted)
 
+    def of_persons(self, person: Records) -> "Unit":
+        """All records of a unit that was drawn from persons in the place of records; `person` [N]: whose each is.
+
+        A deletion of persons with fewer records than others names some of them again.
+        """
+        order = np.argsort(person, kind="stable")
+        records = np.split(order, np.searchsorted(person[order], np.arange(1, int(person.max()) + 1)))
+        own = self.queries
+        size = np.array([len(records[each]) for each in own.record.tolist()])
+        return replace(
+            self,
+            train=np.sort(_all_of(records, self.train)),
+            deleted=_lines_of(records, self.deleted),
+            added=_lines_of(records, self.added),
+            queries=Queries(
+                record=_all_of(records, own.record),
+                pair=np.repeat(own.pair, size),
+                role=np.repeat(own.role, size),
+                use=np.repeat(own.use, size),
+            ),
+            test=np.sort(_all_of(records, self.test)),
+        )
+
     def keep(self, version: int, n_records: int) -> NDArray[np.bool_]:
         """Which records train that version of each line; version 0 is the original's. -> [P, N]"""
         keep = np.zeros((self.pairs, n_records), dtype=bool)
@@ -70,8 +93,28 @@ class Unit:
         return keep
 
 
-def draw_units(scenario: Scenario, *, n_records: int, seed: int, n_shadow: int | None = None) -> list[Unit]:
+def _all_of(records: Sequence[Records], persons: Records) -> Records:
+    return np.concatenate([records[each] for each in persons.tolist()]) if persons.size else persons
+
+
+def _lines_of(records: Sequence[Records], persons: Records) -> Records:
+    """The records of persons [P, S, G], as many each as the largest deletion has: others repeat their first."""
+    P, S, G = persons.shape
+    if not G:
+        return persons
+    lines = [_all_of(records, each) for each in persons.reshape(P * S, G)]
+    width = max(map(len, lines))
+    padded = [np.concatenate([line, np.full(width - len(line), line[0])]) for line in lines]
+    return np.stack(padded).reshape(P, S, width)
+
+
+def draw_units(
+    scenario: Scenario, *, n_records: int, seed: int, n_shadow: int | None = None, noun: str = "records"
+) -> list[Unit]:
     """All units of both sides, shadow first. A unit depends on its side and index, not on how many there are.
+
+    What is drawn is called `noun` in errors: where persons are drawn in the place of records, `Unit.of_persons` has
+    theirs.
 
     `n_shadow`: the shadow side has so many records of its own, from other data, numbered from 0, and the target's all
     `n_records`; without it, half of them are the shadow side's, half the target's. "redrawn": each original draws its
@@ -93,7 +136,7 @@ def draw_units(scenario: Scenario, *, n_records: int, seed: int, n_shadow: int |
     """
     sides = {"shadow": scenario.shadow, "target": scenario.target}
     if scenario.adversary == "per_record":
-        problems = list(_too_few(scenario, n_records))
+        problems = list(_too_few(scenario, n_records, noun))
         if problems:
             raise ExperimentError(problems)
         candidates = rng_for(seed, Stream.CANDIDATES).choice(n_records, 2 * scenario.target.pairs, replace=False)
@@ -107,7 +150,7 @@ def draw_units(scenario: Scenario, *, n_records: int, seed: int, n_shadow: int |
         halves = dict(zip(SIDES, np.split(order, [n_records // 2]), strict=True))
     else:
         halves = {"shadow": np.arange(n_shadow), "target": np.arange(n_records)}
-    problems = [line for name in SIDES for line in _misfits(scenario, sides[name], name, len(halves[name]))]
+    problems = [line for name in SIDES for line in _misfits(scenario, sides[name], name, len(halves[name]), noun)]
     if problems:
         raise ExperimentError(problems)
     return [
@@ -234,19 +277,19 @@ def _pool_sizes(n_records: int) -> tuple[int, int]:
     return members, int(NEGATIVE_SHARE * (n_records - members))
 
 
-def _too_few(scenario: Scenario, available: int) -> Iterator[str]:
+def _too_few(scenario: Scenario, available: int, noun: str) -> Iterator[str]:
     """What does not fit a per-record adversary's scenario."""
     target, shadow = scenario.target, scenario.shadow
     needed = target.pairs + max(target.records, shadow.records) + 1
     if needed > available:
         yield (
-            f"scenario.target.records: the data set has {available} records, and {2 * target.pairs} candidates "
+            f"scenario.target.records: the data set has {available} {noun}, and {2 * target.pairs} candidates "
             f"(scenario.target.pairs, twice) leave room for at most {available - target.pairs - 1}, got "
             f"{max(target.records, shadow.records)}"
         )
 
 
-def _misfits(scenario: Scenario, side: Side, name: str, available: int) -> Iterator[str]:
+def _misfits(scenario: Scenario, side: Side, name: str, available: int, noun: str) -> Iterator[str]:
     width = scenario.unseen_per_pair + scenario.held_out_per_pair
     joining = scenario.gone if scenario.replaced else 0
     where = f"scenario.{name}.records"
@@ -265,9 +308,9 @@ def _misfits(scenario: Scenario, side: Side, name: str, available: int) -> Itera
         )
     if not enough:
         fits = f"at most {most} would fit" if most >= 2 else "the data set is too small"
-        yield f"{where}: the {name} side has {available} records and {reason}; {fits}, got {side.records}"
+        yield f"{where}: the {name} side has {available} {noun} and {reason}; {fits}, got {side.records}"
     elif scenario.retained_per_pair > side.records - scenario.gone:
         yield (
-            f"scenario.retained_per_pair: {side.records - scenario.gone} of {where} = {side.records} records stay, so "
+            f"scenario.retained_per_pair: {side.records - scenario.gone} of {where} = {side.records} {noun} stay, so "
             f"it must be at most that, got {scenario.retained_per_pair}"
         )

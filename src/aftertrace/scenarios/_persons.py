@@ -44,9 +44,21 @@ class Persons:
         )
         return cls(table=mean, group=group)
 
+    @classmethod
+    def at(cls, table: Posteriors, person: Ints | None) -> "Persons | None":
+        """`of`, where it is known whose the records are."""
+        return None if person is None else cls.of(table, person)
+
     def mean(self, values: Array) -> Array:
         """The mean over each person's records: [Q, ...] -> [G, ...]."""
         return _means(values, self.group, len(self.table))
+
+    def shared(self, code: Ints) -> Ints:
+        """What all records of a person have in common: `code` [Q], at least 0 -> [G], -1 where they differ."""
+        low, high = np.full(len(self.table), np.iinfo(np.int64).max), np.full(len(self.table), -1)
+        np.minimum.at(low, self.group, code)
+        np.maximum.at(high, self.group, code)
+        return np.where(low == high, high, -1)
 
 
 def _check_roles(table: Posteriors, first: NDArray[np.intp], group: Ints) -> None:

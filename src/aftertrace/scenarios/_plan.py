@@ -22,8 +22,9 @@ from aftertrace.scenarios._certify import compare, n_certified, pair_to_compare
 from aftertrace.scenarios._draw import SIDES, Unit
 from aftertrace.scenarios._experiment import Experiment
 from aftertrace.scenarios._memory import process_bytes, within
+from aftertrace.scenarios._persons import Persons
 from aftertrace.scenarios._run import counts_of, overfitting_of, result_of
-from aftertrace.scenarios._sides import attacked, drawn_units, released, simulations_of
+from aftertrace.scenarios._sides import attacked, drawn_units, person_at, released, simulations_of
 from aftertrace.scenarios._simulate import Simulation, simulate, trainer_of, warm_up
 from aftertrace.scenarios._verdict import Judgement
 from aftertrace.store import write_atomically
@@ -203,11 +204,16 @@ class _Trial:
                 for side in SIDES
             }
             began = time.perf_counter()
+            persons = {
+                side: Persons.at(each, person_at(experiment, self.simulations, side, each))
+                for side, each in tables.items()
+            }
             found[:] = [
                 assess(
                     tables["shadow"], tables["target"], experiment.build_attacks(), judgement,
                     engine=self.engine, progress=lambda stage, done, total: None,
                     adversary=Adversary(experiment.scenario.adversary),
+                    persons=persons["target"], shadow_persons=persons["shadow"],
                 )
             ]  # fmt: skip
             return time.perf_counter() - began

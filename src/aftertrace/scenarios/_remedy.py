@@ -13,14 +13,8 @@ from aftertrace.errors import InputError
 from aftertrace.posteriors import Posteriors, Role
 from aftertrace.results import Remedy, RemedyOption
 from aftertrace.scenarios._assess import Progress
-from aftertrace.scenarios._remedy_options import (
-    AS_IT_IS,
-    Trained,
-    Yardstick,
-    judged,
-    judged_one,
-    release_candidates,
-)
+from aftertrace.scenarios._remedy_candidates import AS_IT_IS, left_out, release_candidates
+from aftertrace.scenarios._remedy_options import Trained, Yardstick, judged, judged_one
 from aftertrace.scenarios._remedy_words import ONE_PAIR, SHARED, TOO_FEW, nearest_of, nothing_passes, recommendation
 from aftertrace.scenarios._verdict import Judgement
 
@@ -58,7 +52,7 @@ def what_if(
     if not all(_has_both_roles(half.target) for half in halves):
         return Remedy(sentence=TOO_FEW)
     yardstick = Yardstick.of(attack, judgement, halves[0], adversary=adversary)
-    candidates = {each.name: each for each in release_candidates()}
+    candidates = {each.name: each for each in release_candidates(len(target.classes))}
     strict = yardstick.for_one_of(len(candidates))
     options = judged(strict, halves[0], list(candidates.values()), engine=engine or InProcess(), progress=progress)
     return conclude(
@@ -128,12 +122,12 @@ def _has_both_roles(target: Posteriors) -> bool:
 def _halved(halves: Sequence[Trained], judgement: Judgement) -> Remedy:
     """What chooses and what confirms, before anything is known of the options."""
     tables = [half.target for half in halves]
-    notes = (SHARED,) if judgement.crossed else ()
+    notes = (*left_out(len(tables[0].classes)), *((SHARED,) if judgement.crossed else ()))
     if len(np.unique(np.concatenate([table.original for table in tables]))) > 1:
         sizes = [len(np.unique(table.original)) for table in tables]
         return Remedy(sentence="", unit="originals", choosing=sizes[0], confirming=sizes[1], notes=notes)
     if any(half.person is None for half in halves):
         sizes = [int(table.is_compared.sum()) for table in tables]
-        return Remedy(sentence="", unit="records", choosing=sizes[0], confirming=sizes[1], notes=(ONE_PAIR,))
+        return Remedy(sentence="", unit="records", choosing=sizes[0], confirming=sizes[1], notes=(*notes, ONE_PAIR))
     sizes = [len(np.unique(half.person[half.target.is_compared])) for half in halves if half.person is not None]
-    return Remedy(sentence="", unit="persons", choosing=sizes[0], confirming=sizes[1], notes=(ONE_PAIR,))
+    return Remedy(sentence="", unit="persons", choosing=sizes[0], confirming=sizes[1], notes=(*notes, ONE_PAIR))

@@ -1,4 +1,4 @@
-"""Options for a remedy, and how each is judged: attacks mounted anew on what it releases, limits, costs."""
+"""How an option for a remedy is judged: attacks mounted anew on what it releases, limits, costs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,60 +7,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aftertrace.attacks import Adversary, Attack, EucDist, LogitDrop, Superset, check_needs
-from aftertrace.defenses import Defense, KeyedNoise, LabelOnly, Rounding, Temperature, TopK, defend
+from aftertrace.defenses import Defense, KeyedNoise, defend
 from aftertrace.engine import Engine
 from aftertrace.errors import AftertraceError, UnsupportedError
 from aftertrace.posteriors import Kind, Posteriors, Role, correctness
-from aftertrace.results import AttackResult, Discoveries, LimitCheck, OptionKind, RemedyOption, UpdateCost
+from aftertrace.results import AttackResult, Discoveries, LimitCheck, RemedyOption, UpdateCost
 from aftertrace.scenarios._assess import Progress, Sample, ScoringTask, judge_attack, score_with
 from aftertrace.scenarios._checks import limit_checks
 from aftertrace.scenarios._crossfit import CrossFitted, can_be_fitted
 from aftertrace.scenarios._persons import Persons
-from aftertrace.scenarios._remedy_words import excess
+from aftertrace.scenarios._remedy_candidates import AS_IT_IS, COPIES, Candidate
+from aftertrace.scenarios._remedy_words import excess, why_not
 from aftertrace.scenarios._slices import discoveries
-from aftertrace.scenarios._update import mean_lost
+from aftertrace.scenarios._update import mean_by_original, mean_lost
 from aftertrace.scenarios._verdict import Judgement
 from aftertrace.statistics import Interval
 
-RELEASES: Mapping[Defense, str] = {
-    TopK(3): "Release only the three largest posteriors.",
-    TopK(1): "Release only the largest posterior.",
-    Rounding(2): "Round posteriors to two decimals.",
-    Rounding(1): "Round posteriors to one decimal.",
-    LabelOnly(): "Release the predicted class alone.",
-    Temperature(2): "Flatten posteriors with a temperature of 2.",
-    KeyedNoise(0.03): "Add noise of 3 % to posteriors, the same whenever a version is asked again.",
-    KeyedNoise(0.1): "Add noise of 10 % to posteriors, the same whenever a version is asked again.",
-    KeyedNoise(0.3): "Add noise of 30 % to posteriors, the same whenever a version is asked again.",
-    KeyedNoise(1): "Add noise as large as the posteriors themselves, the same whenever a version is asked again.",
-}
-"""What is tried on the same answers, and what that is for a person."""
 _UNASKED = Discoveries(fdr=0.05, deleted=0, before=0, after=0, worse=0, unseen=0, needed=0)
 """Where there is no limit for single records: telling them takes long."""
-COPIES = "not tested: slightly changed copies of a record get other noise, which an attacker can average away"
-AS_IT_IS = "as it is"
+SAME = 1e-12
+"""Posteriors that differ less are the same."""
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """An option before it is judged: how it is called, and what is done at release."""
-
-    name: str
-    kind: OptionKind
-    what: str
-    changes: tuple[str, ...] = ()
-    defense: Defense | None = None
-
-    @property
-    def training(self) -> tuple[str, ...]:
-        """The changes that need other models."""
-        return tuple(change for change in self.changes if not change.startswith("defense="))
-
-    def option(self, note: str = "") -> RemedyOption:
-        """It without figures, and why there are none."""
-        return RemedyOption(name=self.name, kind=self.kind, what=self.what, changes=self.changes, note=note)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -135,16 +103,6 @@ class Yardstick:
         return defend(table, defense, seed=seed, side=side, first_is_original=first)
 
 
-def release_candidates(*, today: Defense | None = None) -> Iterator[Candidate]:
-    """What is done today, and everything else that could be done at release."""
-    yield Candidate(name=AS_IT_IS, kind="as it is", what="Change nothing.", defense=today)
-    for defense, what in RELEASES.items():
-        if defense != today:
-            yield Candidate(
-                name=str(defense), kind="release", what=what, changes=(f"defense={defense}",), defense=defense
-            )
-
-
 def judged(
     yardstick: Yardstick, trained: Trained, candidates: Sequence[Candidate], *, engine: Engine, progress: Progress
 ) -> list[RemedyOption]:
@@ -161,17 +119,16 @@ def judged_one(context: tuple[Yardstick, Trained], candidate: Candidate) -> Reme
     """A candidate with its figures, or with the reason why it has none."""
     yardstick, trained = context
     try:
-        target = yardstick.released(trained.target, candidate.defense, "target")
-        shadow = None if trained.shadow is None else yardstick.released(trained.shadow, candidate.defense, "shadow")
-        costs = _Costs.of(yardstick, trained, target)
-        found = list(_mounted(yardstick, trained, shadow, target, costs.update))
+        shown = _Shown.of(yardstick, trained, candidate.defense)
+        costs = _Costs.of(yardstick, trained, shown)
+        found = list(_mounted(yardstick, shown, costs.update))
     except AftertraceError as error:
         return candidate.option(" ".join(str(error).split()))
     strongest = max((result for result, _ in found), key=_reach)
     by_limit = zip(*(checks for _, checks in found), strict=True)
     changed = candidate.kind != AS_IT_IS
     return replace(
-        candidate.option(_note(yardstick, trained, candidate, target)),
+        candidate.option(_note(candidate, shown) if changed else why_not(yardstick.judgement, found)),
         attack=strongest.name,
         auc=strongest.auc,
         checks=tuple(max(checks, key=excess) for checks in by_limit),
@@ -182,8 +139,35 @@ def judged_one(context: tuple[Yardstick, Trained], candidate: Candidate) -> Reme
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class _Shown:
+    """What an outsider sees of a candidate, and of the same models `today`; `target` is `today` if they are equal."""
+
+    shadow: Posteriors | None
+    target: Posteriors
+    today: Posteriors
+    persons: Persons | None
+
+    @classmethod
+    def of(cls, yardstick: Yardstick, trained: Trained, defense: Defense | None) -> "_Shown":
+        today = yardstick.released(trained.target, yardstick.today, "target")
+        target = yardstick.released(trained.target, defense, "target")
+        if target is not today and np.allclose(today.values, target.values, rtol=0, atol=SAME):
+            defense, target = yardstick.today, today
+        return cls(
+            shadow=None if trained.shadow is None else yardstick.released(trained.shadow, defense, "shadow"),
+            target=target,
+            today=today,
+            persons=None if trained.person is None else Persons.of(target, trained.person),
+        )
+
+    @property
+    def is_todays(self) -> bool:
+        return self.target is self.today
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class _Costs:
-    """On unseen records, against what is released today; None where there are no posteriors."""
+    """On unseen records, or persons, against what is released today; None where there are no posteriors."""
 
     update: UpdateCost | None = None
     accuracy: float | None = None
@@ -191,15 +175,10 @@ class _Costs:
     brier_added: Interval | None = None
 
     @classmethod
-    def of(cls, yardstick: Yardstick, trained: Trained, shown: Posteriors) -> "_Costs":
-        rows = np.flatnonzero(shown.role == Role.UNSEEN)
-        if shown.kind is Kind.SCORE:
+    def of(cls, yardstick: Yardstick, trained: Trained, shown: _Shown) -> "_Costs":
+        if shown.target.kind is Kind.SCORE:
             return cls()
-        today = yardstick.released(trained.target, yardstick.today, "target")
-        label, original = shown.label[rows], shown.original[rows]
-        before, _ = correctness(today.values[rows, 0], label)
-        now, error_now = correctness(today.values[rows, -1], label)
-        then, error_then = correctness(shown.values[rows, -1], label)
+        before, now, then, error_now, error_then, original = _at_unseen(shown)
         lost, added = (
             np.array([cost.get(each, 0.0) for each in original.tolist()])
             for cost in (trained.accuracy_lost, trained.brier_added)
@@ -207,31 +186,49 @@ class _Costs:
         _, unit = np.unique(original, return_inverse=True)
         confidence = yardstick.judgement.confidence
         accuracy_lost = mean_lost(now - then + lost, unit, confidence)
+        brier_added = mean_by_original(error_then - error_now + added, unit, confidence)
+        if shown.is_todays and not trained.accuracy_lost:
+            accuracy_lost, brier_added = (_nothing(each) for each in (accuracy_lost, brier_added))
         update = mean_lost(before - then + lost, unit, confidence)
         accuracy = float(now.mean()) if trained.accuracy is None else trained.accuracy
         after = accuracy - accuracy_lost.estimate
         return cls(
-            update=UpdateCost(queries=len(rows), before=after + update.estimate, after=after, lost=update),
+            update=UpdateCost(queries=len(unit), before=after + update.estimate, after=after, lost=update),
             accuracy=after,
             accuracy_lost=accuracy_lost,
-            brier_added=mean_lost(error_then - error_now + added, unit, confidence),
+            brier_added=brier_added,
         )
 
 
+def _at_unseen(shown: _Shown) -> tuple[NDArray[np.float64], ...]:
+    """Right answers before the update, after it, and as shown, errors after it and as shown, and the original."""
+    versions = shown.today.values[:, 0], shown.today.values[:, -1], shown.target.values[:, -1]
+    (before, _), (now, error_now), (then, error_then) = (correctness(each, shown.target.label) for each in versions)
+    table, columns = shown.target, np.stack([before, now, then, error_now, error_then], axis=1)
+    if shown.persons is not None:
+        table, columns = shown.persons.table, shown.persons.mean(columns)
+    rows = np.flatnonzero(table.role == Role.UNSEEN)
+    return (*columns[rows].T, table.original[rows])
+
+
+def _nothing(found: Interval) -> Interval:
+    """What the same answers cost: no sample is needed to know it."""
+    return Interval(0.0, 0.0, 0.0, found.confidence, found.n, "the same answers")
+
+
 def _mounted(
-    yardstick: Yardstick, trained: Trained, shadow: Posteriors | None, target: Posteriors, update: UpdateCost | None
+    yardstick: Yardstick, shown: _Shown, update: UpdateCost | None
 ) -> Iterator[tuple[AttackResult, tuple[LimitCheck, ...]]]:
     """Every attack that can be mounted on what is released, fitted anew, and the limits beside what it found."""
-    judgement, refused = yardstick.judgement, []
+    judgement, target, persons, refused = yardstick.judgement, shown.target, shown.persons, []
     for attack in yardstick.attacks:
         try:
             check_needs(attack, target, adversary=yardstick.adversary)
         except UnsupportedError as error:
             refused.append(str(error))
             continue
-        marks, table, own = score_with(ScoringTask(shadow, target, judgement.seed), attack), target, shadow
-        if trained.person is not None:
-            persons = Persons.of(target, trained.person)
+        marks, table, own = score_with(ScoringTask(shown.shadow, target, judgement.seed), attack), target, shown.shadow
+        if persons is not None:
             marks, table, own = replace(marks, target=persons.mean(marks.target), shadow=None), persons.table, None
         sample = Sample.of(own, table, judgement)
         found = judge_attack(attack, {attack.name: marks}, None, sample)
@@ -251,11 +248,8 @@ def _reach(found: AttackResult) -> float:
     return max(abs((auc.estimate if end is None else end) - 0.5) for end in (auc.low, auc.high))
 
 
-def _note(yardstick: Yardstick, trained: Trained, candidate: Candidate, shown: Posteriors) -> str:
+def _note(candidate: Candidate, shown: _Shown) -> str:
     """What a reader must know of the figures."""
-    if isinstance(candidate.defense, KeyedNoise):
-        return COPIES
-    if candidate.kind != "release":
-        return ""
-    today = yardstick.released(trained.target, yardstick.today, "target")
-    return "releases what is released today" if np.allclose(today.values, shown.values, rtol=0, atol=1e-12) else ""
+    if candidate.kind == "release" and shown.is_todays:
+        return "releases what is released today"
+    return COPIES if isinstance(candidate.defense, KeyedNoise) else ""

@@ -16,7 +16,8 @@ from aftertrace.scenarios._assess import Progress
 from aftertrace.scenarios._experiment import Experiment
 from aftertrace.scenarios._memory import process_bytes, within
 from aftertrace.scenarios._remedy import conclude, require_limits
-from aftertrace.scenarios._remedy_options import Candidate, Trained, Yardstick, judged, judged_one, release_candidates
+from aftertrace.scenarios._remedy_candidates import Candidate, left_out, release_candidates
+from aftertrace.scenarios._remedy_options import Trained, Yardstick, judged, judged_one
 from aftertrace.scenarios._remedy_words import nearest_of
 from aftertrace.scenarios._sides import attacked, drawn_units, released, simulations_of
 from aftertrace.scenarios._simulate import Probe
@@ -66,10 +67,11 @@ def what_if_training(experiment: Experiment, attack: Attack, judgement: Judgemen
     size = max(experiment.scenario.target.originals, MIN_ORIGINALS)
     choosing, confirming = range(size), range(size, 2 * size)
     today = experiment.build_defense()
-    releases = list(release_candidates(today=today))
-    trainings = [] if workshop.procedure is not None else list(training_candidates(experiment))
     answers = _Answers(experiment, workshop)
     base = answers.of((), choosing)
+    classes = len(base.target.classes)
+    releases = list(release_candidates(classes, today=today))
+    trainings = [] if workshop.procedure is not None else list(training_candidates(experiment))
     yardstick = Yardstick.of(
         attack,
         judgement,
@@ -88,7 +90,7 @@ def what_if_training(experiment: Experiment, attack: Attack, judgement: Judgemen
         options,
         lambda option: _judged(yardstick, answers, candidates[option.name], confirming),
         strict,
-        Remedy(sentence="", unit="originals", choosing=size, confirming=size),
+        Remedy(sentence="", unit="originals", choosing=size, confirming=size, notes=left_out(classes)),
     )
 
 
@@ -103,18 +105,23 @@ def training_candidates(experiment: Experiment) -> Iterator[Candidate]:
         yield candidate("fresh seeds", "Train every version with new random numbers.", "procedure.seed=fresh")
     for size in GROUPS:
         if size > experiment.scenario.group:
-            what = f"Collect {size} deletions, and publish one update for all of them."
-            yield candidate(f"groups of {size}", what, f"scenario.group={size}")
+            what = (
+                f"Collect {size} deletions, and publish one update for all of them; until then these records stay in."
+            )
+            yield candidate(f"{size} deletions at a time", what, f"scenario.group={size}")
     if own.name != "sisa":
-        what = f"Train {own.shards} models on a share of the records each (SISA), and anew only where a record leaves."
-        yield candidate(f"SISA, {own.shards} shards", what, "procedure.name=sisa")
+        what = (
+            f"Train {own.shards} models on a share of the records each (SISA); a deletion then trains one of them, on "
+            f"1/{own.shards} of the records."
+        )
+        yield candidate(f"SISA with {own.shards} shards", what, "procedure.name=sisa")
     twin = f"private-{model.name}"
     if twin in NAMES:
         kept = "".join(f", {name} = {list(model.params[name])}" for name in _CARRIED if name in model.params)
         for epsilon in EPSILONS:
             yield candidate(
-                f"{twin}, epsilon {epsilon:g}",
-                f"Train every version with differential privacy of epsilon {epsilon:g}.",
+                f"private training, epsilon {epsilon:g}",
+                f"Train every version with differential privacy of epsilon {epsilon:g}, on all of its records anew.",
                 f"model.name={twin}",
                 f"model.params={{ epsilon = {epsilon}{kept} }}",
                 "procedure.seed=fresh",

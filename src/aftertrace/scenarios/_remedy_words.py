@@ -3,7 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from aftertrace.results import LimitCheck, Remedy, RemedyOption, Standing
+from aftertrace.results import AttackResult, LimitCheck, Remedy, RemedyOption, Standing
+from aftertrace.scenarios._verdict import Judgement
 
 ONE_PAIR = (
     "One pair of models: its records were halved to choose and to confirm, and all of this holds for that pair only."
@@ -56,10 +57,12 @@ def recommendation(remedy: Remedy) -> str:
     figures = f"{_figures(again.checks)}{_price(best)}" if again.checks else again.note.rstrip(".")
     if remedy.confirmed:
         caveat = f" {best.note[0].upper()}{best.note[1:]}." if best.note else ""
-        return f"{what}: on {remedy.confirming} other {remedy.unit}, {figures}.{caveat}{_cheaper(best, remedy)}"
+        more = f"{caveat}{_cheaper(best, remedy)}{_as_it_is(remedy)}"
+        return f"{what}: on {remedy.confirming} other {remedy.unit}, {figures}.{more}"
     return (
-        f"{best.name} is the cheapest option that passes on {remedy.choosing} {remedy.unit}, but {remedy.confirming} "
-        f"others do not confirm it: {figures}. Do not rely on it before more {remedy.unit} do."
+        f"{_quoted(best)} is the cheapest option that passes on {remedy.choosing} {remedy.unit}, but "
+        f"{remedy.confirming} others do not confirm it: {figures}. Do not rely on it before more {remedy.unit} do."
+        f"{_as_it_is(remedy)}"
     )
 
 
@@ -69,10 +72,48 @@ def nothing_passes(remedy: Remedy) -> str:
     if remedy.nearest is None:
         return "None of the options could be judged; each says why."
     nearest = remedy.option(remedy.nearest)
+    shown = f"is shown to be within every limit by {remedy.choosing} {remedy.unit}"
     return (
-        f"None of {len(tried)} options is shown to be within every limit by {remedy.choosing} {remedy.unit}. Nearest "
-        f"is {nearest.name}: {_figures(nearest.checks)}.{_would_show(nearest, remedy)}"
+        f"None of {len(tried)} option{'s' * (len(tried) > 1)} {shown}. Nearest is {_quoted(nearest)}: "
+        f"{_figures(nearest.checks)}.{_would_show(nearest, remedy)}{_as_it_is(remedy)}"
     )
+
+
+def why_not(judgement: Judgement, found: Sequence[tuple[AttackResult, Sequence[LimitCheck]]]) -> str:
+    """Why changing nothing does not pass where the verdict may: it is of one attack, by its own intervals.
+
+    Empty where it passes, and where the verdict's attack exceeds a limit here, which needs no explanation.
+    """
+    standings = {result.name: {check.standing for check in checks} for result, checks in found}
+    beyond = [name for name, own in standings.items() if own != {Standing.WITHIN}]
+    own = standings.get(judgement.attack, {Standing.EXCEEDED})
+    if not beyond or Standing.EXCEEDED in own:
+        return ""
+    if judgement.attack not in beyond:
+        return (
+            f"the verdict is that of {judgement.attack}, which stays within every limit here too; "
+            f"{_listed(beyond)} {'does' if len(beyond) == 1 else 'do'} not"
+        )
+    return (
+        f"the verdict is that of {judgement.attack}, by narrower intervals; those of {_percent(judgement.confidence)} "
+        f"that hold for all options together leave it undecided here"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _as_it_is(remedy: Remedy) -> str:
+    """What explains that changing nothing does not pass, if something must."""
+    plain = next(each for each in remedy.options if each.kind == "as it is")
+    if not plain.checks or not plain.note:
+        return ""
+    return f' "As it is" does not pass, though the verdict may: {plain.note}.'
+
+
+def _quoted(option: RemedyOption) -> str:
+    return f'"{option.name}"'
 
 
 def _figures(checks: Sequence[LimitCheck]) -> str:
@@ -116,7 +157,7 @@ def _cheaper(best: RemedyOption, remedy: Remedy) -> str:
     if not undecided:
         return ""
     least = min(undecided, key=lambda each: each.cost)
-    return f" {least.name} would cost less.{_would_show(least, remedy)}"
+    return f" {_quoted(least)} would cost less.{_would_show(least, remedy)}"
 
 
 def _would_show(option: RemedyOption, remedy: Remedy) -> str:

@@ -23,6 +23,7 @@ from aftertrace.results import (
     Certificate,
     Counts,
     DataSummary,
+    DeletionUnit,
     Outcome,
     Overfitting,
     PrivacyResult,
@@ -38,9 +39,10 @@ from aftertrace.scenarios._draw import SIDES
 from aftertrace.scenarios._experiment import Experiment
 from aftertrace.scenarios._groups import groups_of
 from aftertrace.scenarios._memory import process_bytes, within
+from aftertrace.scenarios._persons import Persons
 from aftertrace.scenarios._remedy_training import Workshop, what_if_training
 from aftertrace.scenarios._sequential import MOST_ORIGINALS, decide
-from aftertrace.scenarios._sides import attacked, drawn_units, released, simulations_of
+from aftertrace.scenarios._sides import attacked, drawn_units, person_at, released, simulations_of
 from aftertrace.scenarios._simulate import LIBRARIES, Probe, Simulation, library_version, trainer_of, warm_up
 from aftertrace.scenarios._statements import not_tested, run_notes, threat_model
 from aftertrace.scenarios._toml import to_toml
@@ -137,6 +139,7 @@ def run_experiment(
     undefended = attacked(experiment, simulations, "target", target)
     shadow = released(experiment, "shadow", attacked(experiment, simulations, "shadow", shadow))
     target = released(experiment, "target", undefended)
+    persons = Persons.at(target, person_at(experiment, simulations, "target", target))
     utility = None if experiment.defense == "none" else utility_cost(undefended, target)
     verdict = experiment.verdict
     judgement = Judgement(
@@ -159,8 +162,11 @@ def run_experiment(
         adversary=Adversary(experiment.scenario.adversary),
         features=Features(data.x[target.record], data.columns),
         groups={name: group.at(target.record) for name, group in groups.items()},
+        persons=persons,
+        shadow_persons=Persons.at(shadow, person_at(experiment, simulations, "shadow", shadow)),
     )
-    counts = counts_of(target, [*shadow_facts, *target_facts])
+    judged = target if persons is None else persons.table
+    counts = counts_of(judged, [*shadow_facts, *target_facts])
     training = _training(simulations["target"].procedure, [*shadow_facts, *target_facts], certificate)
     overfitting = overfitting_of(target_facts)
     result = replace(
@@ -213,6 +219,7 @@ def result_of(
 ) -> Result:
     """The assessment with everything that a reader must know beside it."""
     model = experiment.model.name if procedure is None else type(procedure).__name__
+    unit: DeletionUnit = "record" if data.person is None else "person"
     return Result(
         title=f"{model} on {data.name}",
         verdict=assessment.verdict,
@@ -229,14 +236,15 @@ def result_of(
             notes=data.notes,
         ),
         settings=_public_settings(experiment, procedure),
-        threat_model=threat_model(experiment, custom=procedure is not None),
-        not_tested=not_tested(experiment),
-        notes=run_notes(experiment, counts, sequence),
+        threat_model=threat_model(experiment, custom=procedure is not None, unit=unit),
+        not_tested=not_tested(experiment, unit=unit),
+        notes=run_notes(experiment, counts, sequence, unit=unit),
         training=training,
         slices=assessment.slices,
         discoveries=assessment.discoveries,
         update=assessment.update,
         sequence=sequence,
+        unit=unit,
     )
 
 

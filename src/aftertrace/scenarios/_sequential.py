@@ -14,7 +14,8 @@ from aftertrace.results import SequentialResult, Standing
 from aftertrace.scenarios._assess import Progress
 from aftertrace.scenarios._draw import SIDES
 from aftertrace.scenarios._experiment import Experiment
-from aftertrace.scenarios._sides import drawn_units, seen
+from aftertrace.scenarios._persons import Persons
+from aftertrace.scenarios._sides import drawn_units, person_at, seen
 from aftertrace.scenarios._simulate import Simulation
 from aftertrace.scenarios._units import obtain
 from aftertrace.statistics import auc_by_original, confidence_sequence
@@ -66,7 +67,10 @@ def decide(
         target = seen(grown, simulations, "target", own["target"])
         replaced += damaged
         trained = grown.scenario.target.originals
-        values = np.concatenate([values, _aucs(scorer.score(target), target)])
+        score, persons = scorer.score(target), Persons.at(target, person_at(grown, simulations, "target", target))
+        if persons is not None:
+            score, target = persons.mean(score), persons.table
+        values = np.concatenate([values, _aucs(score, target)])
         estimate, low, high = _interval(values, experiment.verdict.confidence)
         looks.append((trained, estimate, low, high))
         decided = Standing.of_auc(low, high, limit) is not Standing.UNDECIDED

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aftertrace.data import Dataset, DataSpec, load
 from aftertrace.engine import Engine
@@ -16,7 +17,7 @@ from aftertrace.scenarios._assess import Progress
 from aftertrace.scenarios._experiment import Experiment
 from aftertrace.scenarios._memory import process_bytes, within
 from aftertrace.scenarios._run import default_folder, identity_of
-from aftertrace.scenarios._sides import attacked, drawn_units, released, simulations_of
+from aftertrace.scenarios._sides import attacked, drawn_units, person_at, released, simulations_of
 from aftertrace.scenarios._toml import to_toml
 from aftertrace.scenarios._units import obtain, side_of
 from aftertrace.store import RunFolder
@@ -25,10 +26,12 @@ from aftertrace.store import RunFolder
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ShadowSide:
     """What the attacker learned from: `table`, by the `experiment` that was simulated; `models` were trained, of which
-    `unconverged` stopped early. `source`: the experiment's file, for the command that widens an audit.
+    `unconverged` stopped early. `source`: the experiment's file, for the command that widens an audit. `person` [Q]:
+    whose record each is, where the experiment deletes persons.
     """
 
     table: Posteriors
+    person: NDArray[np.int64] | None
     experiment: Experiment
     models: int
     unconverged: int
@@ -95,8 +98,10 @@ def shadow_side(
     units = {simulations["shadow"].address(unit): unit for unit in drawn}
     finished, _ = obtain(simulations, units, folder, engine, progress, keep_models=False)
     table, facts = side_of([finished[address] for address in units])
+    table = released(experiment, "shadow", attacked(experiment, simulations, "shadow", table))
     return ShadowSide(
-        table=released(experiment, "shadow", attacked(experiment, simulations, "shadow", table)),
+        table=table,
+        person=person_at(experiment, simulations, "shadow", table),
         experiment=experiment,
         models=sum(each["counts"].get("models", 0) for each in facts),
         unconverged=sum(each["counts"].get("unconverged", 0) for each in facts),

@@ -3,6 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from aftertrace.data import Dataset, DataSpec
 from aftertrace.defenses import defend
 from aftertrace.errors import ExperimentError
@@ -48,20 +51,36 @@ def simulations_of(
 
 
 def drawn_units(experiment: Experiment, simulations: Mapping[str, Simulation]) -> list[Unit]:
-    """`draw_units` of an experiment's data."""
-    return draw_units(
+    """`draw_units` of an experiment's data: of records, or of persons with all of theirs, where the data tell them."""
+    person = {side: simulation.data.person for side, simulation in simulations.items()}
+    sizes = {side: len(simulations[side].data) if own is None else int(own.max()) + 1 for side, own in person.items()}
+    drawn = draw_units(
         experiment.scenario,
-        n_records=len(simulations["target"].data),
+        n_records=sizes["target"],
         seed=experiment.seed,
-        n_shadow=None if experiment.shadow.data is None else len(simulations["shadow"].data),
+        n_shadow=None if experiment.shadow.data is None else sizes["shadow"],
+        noun="records" if person["target"] is None else "persons",
     )
+    return [unit if (own := person[unit.side]) is None else unit.of_persons(own) for unit in drawn]
+
+
+def person_at(
+    experiment: Experiment, simulations: Mapping[str, Simulation], side: str, table: Posteriors
+) -> NDArray[np.int64] | None:
+    """Whose record each query of a side is [Q], where its data tell."""
+    person = simulations[side].data.person
+    return None if person is None else person[table.record - _shift(experiment, simulations, side)]
 
 
 def attacked(experiment: Experiment, simulations: Mapping[str, Simulation], side: str, table: Posteriors) -> Posteriors:
     """A side's queries, told which role is attacked; different records of both sides have different numbers."""
-    if side == "shadow" and experiment.shadow.data is not None:
-        table = replace(table, record=table.record + len(simulations["target"].data))
-    return replace(table, attacked=Role[experiment.scenario.attacked.upper()])
+    record = table.record + _shift(experiment, simulations, side)
+    return replace(table, record=record, attacked=Role[experiment.scenario.attacked.upper()])
+
+
+def _shift(experiment: Experiment, simulations: Mapping[str, Simulation], side: str) -> int:
+    """What is added to the numbers of a side's records, since those of other data count from 0 too."""
+    return len(simulations["target"].data) if side == "shadow" and experiment.shadow.data is not None else 0
 
 
 def seen(

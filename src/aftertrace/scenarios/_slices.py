@@ -1,6 +1,6 @@
 """For whom: the verdict's attack on parts of the queries, and which single deletions it can tell."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +10,7 @@ from aftertrace.posteriors import Kind, Posteriors
 from aftertrace.results import Discoveries, Scores, SliceResult
 from aftertrace.scenarios._controls import interval_of
 from aftertrace.scenarios._groups import Grouping
+from aftertrace.scenarios._persons import Persons
 from aftertrace.statistics import (
     Interval,
     auc_by_original,
@@ -25,11 +26,36 @@ from aftertrace.statistics import (
 FDR = 0.05
 MOST_CLASSES = 20
 """More are not listed one by one."""
-_CONFIDENCE = ((0.5, "below .5"), (0.9, ".5 to .9"), (np.inf, "above .9"))  # fixed in advance, alike in every audit
+_CONFIDENCE = (0.5, 0.9)  # where groups part: fixed in advance, alike in every audit
+_CONFIDENCE_NAMES = ("below .5", ".5 to .9", "above .9")
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Groups = Mapping[str, Grouping]
-"""Column -> the group of every query [Q]."""
+"""What they are by -> the group of every query [Q]."""
+
+
+def every_group(table: Posteriors, columns: Groups, persons: Persons | None = None) -> dict[str, Grouping]:
+    """Groups of the queries [Q] of `table`, records, or of `persons` [G].
+
+    By class, by the original's confidence in the true class, by whether the original classified the record rightly,
+    and by each of `columns`. A person's confidence is the mean of that of his or her records; persons whose records
+    differ in anything else are in no group of it.
+    """
+
+    def at_unit(code: NDArray[np.int64]) -> NDArray[np.int64]:
+        return code if persons is None else persons.shared(code)
+
+    groups: dict[str, Grouping] = {}
+    if table.kind is not Kind.SCORE:
+        first = np.exp(table.log_values[:, 0])
+        confidence = first[np.arange(len(table)), table.label]
+        confidence = confidence if persons is None else persons.mean(confidence)
+        wrong = (first.argmax(axis=1) != table.label).astype(np.int64)
+        if len(table.classes) <= MOST_CLASSES:
+            groups["class"] = Grouping(table.classes, at_unit(table.label))
+        groups["original's confidence"] = Grouping(_CONFIDENCE_NAMES, np.searchsorted(_CONFIDENCE, confidence))
+        groups["original's class"] = Grouping(("right", "wrong"), at_unit(wrong))
+    return groups | {by: Grouping(group.names, at_unit(group.code)) for by, group in columns.items()}
 
 
 def slice_results(
@@ -44,13 +70,13 @@ def slice_results(
 ) -> tuple[SliceResult, ...]:
     """The attack with `score` [Q] on the evaluated `rows` of `table`, group by group, with Holm over all groups.
 
-    By class, by the original's confidence in the true class, by whether the original classified the record rightly,
-    and by each column of `groups`. Deleted queries of a group are compared with unseen ones of the same group. Groups
-    without one of the roles are left out. Tests: sign flips over originals; with one original, Mann and Whitney's.
+    Deleted queries of a group are compared with unseen ones of the same group. Groups without one of the roles are left
+    out. Tests: sign flips over originals; with one original, Mann and Whitney's.
     """
     found = []
     is_deleted = table.is_attacked[rows]
-    for by, name, part in _parts(table, rows, groups):
+    parts = ((by, name, group.code[rows] == k) for by, group in groups.items() for k, name in enumerate(group.names))
+    for by, name, part in parts:
         deleted, unseen = int((part & is_deleted).sum()), int((part & ~is_deleted).sum())
         if not (deleted and unseen):
             continue
@@ -67,33 +93,6 @@ def slice_results(
     p_values = [each.p_value for each in found if each.p_value is not None]
     adjusted = iter(holm(np.array(p_values)).tolist() if p_values else [])
     return tuple(each if each.p_value is None else replace(each, p_holm=next(adjusted)) for each in found)
-
-
-def _parts(table: Posteriors, rows: NDArray[np.intp], groups: Groups) -> Iterator[tuple[str, str, Mask]]:
-    """(by, group, which of the rows)"""
-    label = table.label[rows]
-    if table.kind is Kind.SCORE:
-        yield from _columns(rows, groups)
-        return
-    if len(table.classes) <= MOST_CLASSES:
-        for k, name in enumerate(table.classes):
-            yield "class", name, label == k
-    first = table.log_values[rows, 0]
-    own = np.exp(first[np.arange(len(rows)), label])
-    low = -np.inf
-    for high, name in _CONFIDENCE:
-        yield "original's confidence", name, (own > low) & (own <= high)
-        low = high
-    right = first.argmax(axis=1) == label
-    yield "original's class", "right", right
-    yield "original's class", "wrong", ~right
-    yield from _columns(rows, groups)
-
-
-def _columns(rows: NDArray[np.intp], groups: Groups) -> Iterator[tuple[str, str, Mask]]:
-    for column, group in groups.items():
-        for k, name in enumerate(group.names):
-            yield column, name, group.code[rows] == k
 
 
 def _tested(

@@ -2,14 +2,15 @@
 
 import math
 
-from aftertrace.results import Counts, SequentialResult
+from aftertrace.results import Counts, DeletionUnit, SequentialResult
 from aftertrace.scenarios._experiment import Experiment, Scenario
 
+PERSONS = "A person's score is the mean of that of his or her records, and all figures of the audit are of persons."
 LOW_RATE_QUERIES = 1000
 """Evaluated unseen queries that a false-positive rate of 1 % needs."""
 
 
-def threat_model(experiment: Experiment, *, custom: bool) -> tuple[str, ...]:
+def threat_model(experiment: Experiment, *, custom: bool, unit: DeletionUnit) -> tuple[str, ...]:
     """Who the attacker is, what is seen, and how the deployer works."""
     scenario = experiment.scenario
     first, last = scenario.versions
@@ -22,7 +23,7 @@ def threat_model(experiment: Experiment, *, custom: bool) -> tuple[str, ...]:
         _shadow_models(experiment),
         *_release(experiment),
         "The deployer forgets by a procedure of its own; see the settings." if custom else _deployer(experiment),
-        _deletions(scenario),
+        _deletions(scenario, unit),
     )
 
 
@@ -68,19 +69,26 @@ def _deployer(experiment: Experiment) -> str:
     )
 
 
-def _deletions(scenario: Scenario) -> str:
-    records = f"drawn at random from {scenario.target.records} training records"
-    number = "One record is" if scenario.group == 1 else f"{scenario.group} records are"
-    joined = ", and as many new ones join" if scenario.replaced else ""
-    sentence = f"{number} deleted at a time, {records}{joined}."
+def _deletions(scenario: Scenario, unit: DeletionUnit) -> str:
+    size, joined = scenario.target.records, ", and as many new ones join" if scenario.replaced else ""
+    if unit == "person":
+        who = "one person" if scenario.group == 1 else f"{scenario.group} persons"
+        number, drawn = (
+            f"All records of {who} are",
+            f"drawn at random from {size} persons whose records train the model",
+        )
+    else:
+        number = "One record is" if scenario.group == 1 else f"{scenario.group} records are"
+        drawn = f"drawn at random from {size} training records"
+    sentence = f"{number} deleted at a time, {drawn}{joined}."
     if scenario.attacked == "retained":
-        return f"{sentence} Attacked are records that stayed in both versions."
+        return f"{sentence} Attacked are {unit}s that stayed in both versions."
     asked = scenario.deleted_queries
     between = scenario.group * (scenario.versions[1] - scenario.versions[0])
     return sentence if asked == between else f"{sentence} Attacked are {asked} of the {between} that left between both."
 
 
-def not_tested(experiment: Experiment) -> tuple[str, ...]:
+def not_tested(experiment: Experiment, *, unit: DeletionUnit) -> tuple[str, ...]:
     """What this audit says nothing about."""
     scenario = experiment.scenario
     several = scenario.gone > 1
@@ -92,15 +100,19 @@ def not_tested(experiment: Experiment) -> tuple[str, ...]:
         ),
         "Attackers who see more than two versions, or the model's parameters"
         + ("." if experiment.defense == "LabelOnly" else ", and those who see only predicted classes: they see less."),
-        ("Approximate unlearning" if several else "Several records deleted at once, and approximate unlearning")
+        ("Approximate unlearning" if several else f"Several {unit}s deleted at once, and approximate unlearning")
         + ("." if scenario.replaced else ", and records that join."),
-        *(() if scenario.retained_per_pair else ("Records that stayed in the training set.",)),
+        *(() if scenario.retained_per_pair else (f"{unit.capitalize()}s that stayed in the training set.",)),
     )
 
 
-def run_notes(experiment: Experiment, counts: Counts, sequence: SequentialResult | None = None) -> tuple[str, ...]:
+def run_notes(
+    experiment: Experiment, counts: Counts, sequence: SequentialResult | None = None, *, unit: DeletionUnit
+) -> tuple[str, ...]:
     """What a reader must know to read the figures rightly."""
     notes = []
+    if unit == "person":
+        notes.append(PERSONS)
     if sequence is not None:
         notes.append(
             "Originals were added until the verdict was decided: its confidence sequence allows that. The intervals "

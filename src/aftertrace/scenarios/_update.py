@@ -1,24 +1,31 @@
 """What the update costs those who use the model."""
 
-import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aftertrace.posteriors import Kind, Posteriors, Role, correctness
 from aftertrace.results import UpdateCost
-from aftertrace.statistics import MIN_ORIGINALS, Interval, clopper_pearson, mean_interval
+from aftertrace.scenarios._persons import Persons
+from aftertrace.statistics import MIN_ORIGINALS, Interval, mean_interval, share_difference
 
 
-def update_cost(table: Posteriors, *, confidence: float) -> UpdateCost | None:
+def update_cost(table: Posteriors, *, confidence: float, persons: Persons | None = None) -> UpdateCost | None:
     """Accuracy of the first and the last version at all unseen queries; None for scores and where there are none.
 
-    The interval of what was lost is over originals (from 6 on; below, none), or with one original over records.
+    `persons`: of the queries, each counted once, by the share of his or her records that are classified rightly. The
+    interval of what was lost is over originals (from 6 on; below, none), or with one original over records or persons.
     """
-    rows = np.flatnonzero(table.role == Role.UNSEEN)
-    if table.kind is Kind.SCORE or not rows.size:
+    if table.kind is Kind.SCORE:
         return None
-    before, after = (correctness(table.values[rows, version], table.label[rows])[0] for version in (0, -1))
+    right = np.stack([correctness(table.values[:, version], table.label)[0] for version in (0, -1)], axis=1)
+    if persons is not None:
+        table, right = persons.table, persons.mean(right)
+    rows = np.flatnonzero(table.role == Role.UNSEEN)
+    if not rows.size:
+        return None
+    before, after = right[rows].T
     _, which = np.unique(table.original[rows], return_inverse=True)
     return UpdateCost(
         queries=len(rows),
@@ -29,28 +36,21 @@ def update_cost(table: Posteriors, *, confidence: float) -> UpdateCost | None:
 
 
 def mean_lost(lost: NDArray[np.float64], original: NDArray[np.intp], confidence: float) -> Interval:
+    """`lost` [n] in -1..1: the share of right answers that each record, or person, of `original` 0..M-1 lost."""
+    if int(original.max()) == 0:
+        found = share_difference(lost, confidence=confidence)
+        return replace(found, method=f"{found.method}, conditional on the pair")
+    return mean_by_original(lost, original, confidence)
+
+
+def mean_by_original(values: NDArray[np.float64], original: NDArray[np.intp], confidence: float) -> Interval:
+    """Of M originals' means, from 6 on; of one original's values, if there is but one."""
     m = int(original.max()) + 1
-    if m == 1:
-        return _over_records(lost, confidence)
-    means = np.bincount(original, lost) / np.bincount(original)
+    if m == 1 and len(values) > 1:
+        found = mean_interval(values, confidence=confidence)
+        return replace(found, method="t over one original's values, conditional on the pair")
+    means = np.bincount(original, values) / np.bincount(original)
     if m < MIN_ORIGINALS:
         note = f"no interval: at least {MIN_ORIGINALS} originals are needed, got {m}"
         return Interval(float(means.mean()), None, None, confidence, m, "none", note)
     return mean_interval(means, confidence=confidence)
-
-
-def _over_records(lost: NDArray[np.float64], confidence: float) -> Interval:
-    """From the exact intervals of the shares that got worse and better: with few changes t would be far too narrow.
-
-    Source: R. Newcombe, Statistics in Medicine 17 (1998), method 10's combination, with Clopper-Pearson's ends.
-    """
-    n, estimate = len(lost), float(lost.mean())
-    worse, better = (clopper_pearson(int(part.sum()), n, confidence=confidence) for part in (lost > 0, lost < 0))
-    low = estimate - math.hypot(worse.estimate - _end(worse.low), _end(better.high) - better.estimate)
-    high = estimate + math.hypot(_end(worse.high) - worse.estimate, better.estimate - _end(better.low))
-    return Interval(estimate, low, high, confidence, n, "Newcombe over records, conditional on the pair")
-
-
-def _end(value: float | None) -> float:
-    assert value is not None  # Clopper-Pearson's intervals have both
-    return value

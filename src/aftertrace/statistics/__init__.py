@@ -57,6 +57,7 @@ from aftertrace.statistics._rates import (
 from aftertrace.statistics._records import Interval, TestResult
 from aftertrace.statistics._roc import Curve, auc, roc_curve
 from aftertrace.statistics._sequence import ConfidenceSequence, confidence_sequence
+from aftertrace.statistics._shares import share_difference
 from aftertrace.statistics._signflip import sign_flip_test, sign_flip_tests
 
 __all__ = [
@@ -115,6 +116,7 @@ __all__ = [
     "rate_at_fpr",
     "rate_interval",
     "roc_curve",
+    "share_difference",
     "sign_flip_test",
     "sign_flip_tests",
     "single_deletions",
