@@ -76,7 +76,7 @@ def test_specifications_are_plain_values():
 
 @pytest.mark.parametrize("choice", [{"missing": "median"}, {"encoding": "ordinal"}])
 def test_unknown_choices_are_refused(choice):
-    with pytest.raises(DataError, match=r"`(missing|encoding)` must be '\w+' or '\w+', got '\w+'\."):
+    with pytest.raises(DataError, match=r"`(missing|encoding)` must be ('\w+' or )+'\w+', got '\w+'\."):
         Adult(**choice)
 
 

@@ -55,7 +55,7 @@ def test_where_persons_do_not_suffice_persons_are_counted():
 
 
 def write(path, *, copies=10, persons=160, told=True):
-    """Persons with equal records, and classes by chance: a tree knows a class by heart, and only from its person."""
+    """Persons with equal records, and classes by chance, which only the nearest records tell: those of the person."""
     rng = np.random.default_rng(0)
     x, label = rng.normal(size=(persons, 3)), rng.integers(2, size=persons)
     lines = ["customer,a,b,c,label"] + [
@@ -84,9 +84,10 @@ def experiment(tmp_path, told=True, **more):
 
 def test_a_deletion_that_leaves_copies_behind_shows_nothing_and_that_of_the_person_does(tmp_path):
     (tmp_path / "own").mkdir(), (tmp_path / "single").mkdir()
-    persons = at.run(experiment(tmp_path), out=tmp_path / "own" / "run").result
+    nearest = {"name": "sklearn.neighbors:KNeighborsClassifier", "params": {"n_neighbors": 1}}
+    persons = at.run(experiment(tmp_path, model=nearest), out=tmp_path / "own" / "run").result
     most = {**SIZES, "records": 600}  # of 800: nearly every record has a copy beside it
-    by_record = experiment(tmp_path, told=False, scenario={"shadow": most, "target": most})
+    by_record = experiment(tmp_path, told=False, model=nearest, scenario={"shadow": most, "target": most})
     records = at.run(by_record, out=tmp_path / "single" / "run").result
     assert persons.unit == "person"
     assert persons.attack("LogitDrop").auc.low > 0.6

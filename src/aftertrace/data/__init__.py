@@ -19,6 +19,7 @@ from aftertrace.data._csv import Csv
 from aftertrace.data._dataset import Dataset
 from aftertrace.data._embedded import BreastCancer, Digits, Wine
 from aftertrace.data._fetch import Fetched, fetch
+from aftertrace.data._frame import Frame, FrameColumn
 from aftertrace.data._load import SPECIFICATIONS, DataSpec, available, load
 from aftertrace.data._location import Location
 from aftertrace.data._mnist import Mnist
@@ -37,6 +38,8 @@ __all__ = [
     "Digits",
     "Fetched",
     "FileStatus",
+    "Frame",
+    "FrameColumn",
     "Location",
     "Mnist",
     "Stl10",

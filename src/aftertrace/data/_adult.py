@@ -8,7 +8,7 @@ import numpy as np
 
 from aftertrace.data._catalogue import known
 from aftertrace.data._dataset import Dataset
-from aftertrace.data._encode import Encoding, Missing, check_choices, encode
+from aftertrace.data._encode import Encoding, Missing, check_choices, encode, frame_of
 from aftertrace.data._find import find
 from aftertrace.data._table import Table, read_rows, table, translate
 
@@ -37,7 +37,8 @@ class Adult:
     """UCI Adult, `adult.data` and `adult.test` stacked in this order: 48 842 records, 14 features, 2 classes.
 
     `missing`: "category", `?` is a category of its own; "mode", the most frequent value of the column (the paper).
-    `encoding`: "codes", categories as numbers in sorted order (the paper); "onehot", a 0/1 column per category.
+    `encoding`: "codes", categories as numbers in sorted order (the paper); "onehot", a 0/1 column per category;
+    "frame", as for `Csv`: models that take tables get one, whose `?` are texts.
     B. Becker and R. Kohavi, UCI Machine Learning Repository, 1996.
     """
 
@@ -59,7 +60,16 @@ def load_adult(spec: Adult, data_dir: Path | None) -> Dataset:
     notes = encoded.notes
     if len(label) != info.rows:
         notes = (f"{len(label)} records, where the published files have {info.rows}", *notes)
-    return Dataset(spec.name, encoded.x, label, CLASSES, encoded.columns, notes, encoded.categories)
+    return Dataset(
+        spec.name,
+        encoded.x,
+        label,
+        CLASSES,
+        encoded.columns,
+        notes,
+        encoded.categories,
+        frame=frame_of(encoded, "income", CLASSES),
+    )
 
 
 def _read(path: Path) -> Table:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from aftertrace._spelling import nearest
 from aftertrace.data._dataset import Dataset
-from aftertrace.data._encode import MISSING, Encoding, Missing, check_choices, encode, encode_labels
+from aftertrace.data._encode import MISSING, Encoding, Missing, check_choices, encode, encode_labels, frame_of
 from aftertrace.data._table import Table, read_table, translate
 from aftertrace.errors import DataError
 
@@ -27,7 +27,9 @@ class Csv:
       `<name> missing`, so that a model can still tell that the value was not there.
     - `missing = "mode"`: the most frequent value of the column.
 
-    `encoding`: "codes", categories as numbers in sorted order; "onehot", a 0/1 column per category.
+    `encoding`: "codes", categories as numbers in sorted order; "onehot", a 0/1 column per category; "frame", codes for
+    models that take numbers, and for others the table itself, as `pandas.read_csv` makes it: a data frame for
+    classifiers from an import path, a CSV file for a command. Missing is then what pandas takes for it, and stays so.
     """
 
     name: ClassVar[str] = "csv"
@@ -62,7 +64,17 @@ def load_csv(spec: Csv) -> Dataset:
     notes = encoded.notes
     if person is not None:
         notes = (f"{person.max() + 1} persons, by {spec.person}", *notes)
-    return Dataset(table.path.name, encoded.x, label, classes, encoded.columns, notes, encoded.categories, person)
+    return Dataset(
+        table.path.name,
+        encoded.x,
+        label,
+        classes,
+        encoded.columns,
+        notes,
+        encoded.categories,
+        person,
+        frame_of(encoded, spec.target, classes),
+    )
 
 
 def _check_column(table: Table, name: str) -> None:

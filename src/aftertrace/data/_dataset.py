@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aftertrace._hashing import digest
+from aftertrace.data._frame import Frame
 from aftertrace.errors import DataError
 
 
@@ -18,7 +19,8 @@ class Dataset:
     `x` [N, F] float64, finite; `label` [N] int in `0..K-1`; `classes` K names; `columns` F names;
     `name` as in the experiment file, or of the CSV file; `notes` are remarks for reports; `categories`: column that
     holds codes -> the names that the codes 0, 1, ... stand for; `person` [N] int: whose record each is, numbered from 0
-    in order of appearance, or None where that is not known.
+    in order of appearance, or None where that is not known; `frame`: how `x` is read back as the table that it came
+    from, for models that take tables, or None.
     Raises `DataError` unless at least two classes have records and persons are numbered so.
     """
 
@@ -30,6 +32,7 @@ class Dataset:
     notes: tuple[str, ...] = field(default=())
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     person: NDArray[np.int64] | None = None
+    frame: Frame | None = None
 
     def __post_init__(self) -> None:
         if self.x.ndim != 2 or self.x.shape[0] != self.label.shape[0] or self.x.shape[1] != len(self.columns):
@@ -59,9 +62,9 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over values, labels, names and persons: equal for equal content, whatever file it came from."""
-        content = [self.x, self.label, self.classes, self.columns]
-        return digest(content if self.person is None else [*content, self.person])
+        """SHA-256 over values, labels, names, persons, frame: equal for equal content, whatever file it came from."""
+        further = [part for part in (self.person, self.frame) if part is not None]
+        return digest([self.x, self.label, self.classes, self.columns, *further])
 
     def _check_persons(self, person: NDArray[np.int64]) -> None:
         if person.shape != self.label.shape:

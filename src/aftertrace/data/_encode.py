@@ -3,14 +3,15 @@
 import math
 import typing
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aftertrace.data._frame import GAP, NOTHING, FrameColumn, values_of
+from aftertrace.data._frame import GAP, NOTHING, Frame, FrameColumn, values_of
 from aftertrace.data._table import number, translate
 from aftertrace.errors import DataError
 
@@ -60,59 +61,82 @@ def encode(source: str, columns: Mapping[str, Sequence[str]], *, missing: Missin
 
     Raises `DataError` for a column without any value, a number that is not finite, and too many categories.
     """
-    parts: list[_Column] = []
-    table: list[FrameColumn] = []
-    notes, sizes, categories = [], [], {}
-    for name, given in columns.items():
-        values = _without(given, NOTHING if encoding == "frame" else MISSING)
-        times = Counter(values)
-        n_missing = times.pop("", 0)
-        if not times:
-            raise DataError(f"{source}: column {name!r} must hold values, and has none; drop it.")
-        numbers = {text: value for text in times if (value := number(text)) is not None}
-        is_numeric = len(numbers) == len(times)
-        place = len(parts)
-        if is_numeric:
-            parts += _numeric(source, name, values, numbers, missing)
-            table.append(_number_column(name, place, numbers, n_missing))
-        else:
-            known, columns_of = _categorical(source, name, values, times, missing, encoding)
-            parts += columns_of
-            if encoding != "onehot":
-                categories[name] = known
-            table.append(FrameColumn(name=name, place=place, values=values_of(known)))
-            sizes.append(f"{name} ({len(times)})")
-        if n_missing:
-            notes.append(f"{name}: {n_missing} missing{_instead(is_numeric, missing, encoding)}")
-    if sizes:
-        notes.append(f"categorical: {', '.join(sizes)}")
+    pieces = {name: _piece(source, name, values, missing, encoding) for name, values in columns.items()}
+    parts = [part for piece in pieces.values() for part in piece.parts]
+    notes = [
+        f"{name}: {piece.n_missing} missing{_instead(piece, missing, encoding)}"
+        for name, piece in pieces.items()
+        if piece.n_missing
+    ]
+    categories = {name: piece.categories for name, piece in pieces.items() if piece.categories is not None}
+    if categories:
+        notes.append(f"categorical: {', '.join(f'{name} ({pieces[name].n_values})' for name in categories)}")
     return Encoded(
         x=np.column_stack([x for _, x in parts]),
         columns=tuple(name for name, _ in parts),
         notes=tuple(notes),
-        categories=categories,
-        table=tuple(table) if encoding == "frame" else (),
+        categories={} if encoding == "onehot" else categories,
+        table=_table(pieces) if encoding == "frame" else (),
     )
 
 
-def _without(values: Sequence[str], nothing: Collection[str]) -> list[str]:
-    """The same texts, the empty one in place of all that stand for nothing."""
-    meant = {text: "" if text in nothing else text for text in set(values)}
-    return list(map(meant.__getitem__, values))
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """One column: what becomes of it, how many of its values are missing, how many different ones are there.
+
+    `categories`: what its codes stand for, None for numbers; `whole`: whether these are whole numbers.
+    """
+
+    parts: list[_Column]
+    n_missing: int
+    n_values: int
+    categories: tuple[str, ...] | None = None
+    whole: bool = False
 
 
-def _number_column(name: str, place: int, numbers: Mapping[str, float], n_missing: int) -> FrameColumn:
-    is_whole = all(text.removeprefix("-").isdigit() and abs(value) < 2**53 for text, value in numbers.items())
-    return FrameColumn(name=name, place=place, gaps=place + 1 if n_missing else None, whole=is_whole and n_missing == 0)
+def _piece(source: str, name: str, given: Sequence[str], missing: Missing, encoding: Encoding) -> _Piece:
+    nothing = NOTHING if encoding == "frame" else MISSING
+    meant = {text: "" if text in nothing else text for text in set(given)}
+    values = list(map(meant.__getitem__, given))
+    times = Counter(values)
+    n_missing = times.pop("", 0)
+    if not times:
+        raise DataError(f"{source}: column {name!r} must hold values, and has none; drop it.")
+    numbers = {text: value for text in times if (value := number(text)) is not None}
+    if len(numbers) == len(times):
+        whole = all(text.removeprefix("-").isdigit() and abs(value) < 2**53 for text, value in numbers.items())
+        return _Piece(_numeric(source, name, values, numbers, missing), n_missing, len(times), whole=whole)
+    categories, parts = _categorical(source, name, values, times, missing, encoding)
+    return _Piece(parts, n_missing, len(times), categories)
 
 
-def _instead(is_numeric: bool, missing: Missing, encoding: Encoding) -> str:
+def _table(pieces: Mapping[str, _Piece]) -> tuple[FrameColumn, ...]:
+    """How each column is read back from where it is among all columns of numbers."""
+    ends = accumulate(len(piece.parts) for piece in pieces.values())
+    return tuple(
+        FrameColumn(
+            name=name,
+            place=end - len(piece.parts),
+            values=None if piece.categories is None else values_of(piece.categories),
+            gaps=end - 1 if len(piece.parts) == 2 else None,
+            whole=piece.whole and not piece.n_missing,
+        )
+        for (name, piece), end in zip(pieces.items(), ends, strict=True)
+    )
+
+
+def _instead(piece: _Piece, missing: Missing, encoding: Encoding) -> str:
     """What a note says of missing values."""
     if encoding == "frame":
         return ""
     if missing == "mode":
         return ", now the mode"
-    return ", now the median, and a column of its own" if is_numeric else ", now a category of its own"
+    return ", now a category of its own" if piece.categories else ", now the median, and a column of its own"
+
+
+def frame_of(encoded: Encoded, target: str, classes: tuple[str, ...]) -> Frame | None:
+    """The table that the columns are read back as, with the encoding "frame"; None with others."""
+    return Frame(encoded.table, target, classes) if encoded.table else None
 
 
 def encode_labels(values: Sequence[str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:

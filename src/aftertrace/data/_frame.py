@@ -20,9 +20,9 @@ _BOOLEANS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": 
 class FrameColumn:
     """A column of a table, and the column number `place` of [N, F] that it is read from.
 
-    Texts and booleans are codes there, and `values` what the codes stand for, None where one is missing. Numbers have no
-    `values`; `gaps` is the place of the 0/1 column that says where one is missing, None if none is, and `whole` says
-    that all are whole numbers.
+    Texts and booleans are codes there; `values` is what the codes stand for, None where one is missing. Numbers have
+    no `values`; `gaps` is the place of the 0/1 column that says where one is missing, None if none is, and `whole`
+    says that all are whole numbers.
     """
 
     name: str

@@ -128,6 +128,6 @@ def _halved(halves: Sequence[Trained], judgement: Judgement) -> Remedy:
         return Remedy(sentence="", unit="originals", choosing=sizes[0], confirming=sizes[1], notes=notes)
     if any(half.person is None for half in halves):
         sizes = [int(table.is_compared.sum()) for table in tables]
-        return Remedy(sentence="", unit="records", choosing=sizes[0], confirming=sizes[1], notes=(*notes, ONE_PAIR))
+        return Remedy(sentence="", unit="records", choosing=sizes[0], confirming=sizes[1], notes=(ONE_PAIR, *notes))
     sizes = [len(np.unique(half.person[half.target.is_compared])) for half in halves if half.person is not None]
-    return Remedy(sentence="", unit="persons", choosing=sizes[0], confirming=sizes[1], notes=(*notes, ONE_PAIR))
+    return Remedy(sentence="", unit="persons", choosing=sizes[0], confirming=sizes[1], notes=(ONE_PAIR, *notes))

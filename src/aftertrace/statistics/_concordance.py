@@ -62,6 +62,19 @@ class Concordance:
         """The AUC inside each original; NaN where it lacks a role. [m]"""
         return _ratio(self.within, self.deleted * self.unseen)
 
+    def by_unit(self) -> tuple[Floats, ...]:
+        """One number in 0..1 for what each original says of the AUC, such that of unmoved originals all are equal.
+
+        The AUC and the deviations from it of its deleted and of its unseen queries' mean placements [m]; where no
+        original holds both roles, placements of those with deleted [<= m] and of those with unseen queries [<= m].
+        """
+        deleted = _ratio(self.row, self.deleted * int(self.unseen.sum()))
+        unseen = _ratio(self.column, self.unseen * int(self.deleted.sum()))
+        if not (self.deleted * self.unseen).any():
+            return deleted[self.deleted > 0], unseen[self.unseen > 0]
+        deviations = np.nan_to_num(deleted - self.auc) + np.nan_to_num(unseen - self.auc)
+        return (np.clip(self.auc + deviations, 0, 1),)
+
 
 def concordance(score: Floats, is_deleted: Bools, original: Ints, m: int) -> Concordance:
     """The sums for queries `[Q]` of originals numbered from 0 to m - 1. The score is sorted once."""

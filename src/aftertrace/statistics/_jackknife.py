@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit, stdtrit
 
 from aftertrace.statistics import _validate
+from aftertrace.statistics._alike import not_nearer_than_stringer
 from aftertrace.statistics._clopper_pearson import clopper_pearson
 from aftertrace.statistics._concordance import Concordance, concordance
 from aftertrace.statistics._records import Interval
@@ -31,17 +32,21 @@ def auc_interval(score: ArrayLike, is_deleted: ArrayLike, original: ArrayLike, *
     Clopper-Pearson's, with one trial per original: for AUC 1 from `((1 - confidence) / 2) ** (1 / m)` to 1; originals
     that lack a role count only as far as they can be matched with one that lacks the other (`n` says the number of
     trials). A leave-one-out AUC of exactly 0 or 1 beside a pooled one that is not is moved to
-    [1 / (2 P n), 1 - 1 / (2 P n)], half a comparison from the end. Equal leave-one-out AUCs, as when all scores are
-    tied (AUC 1/2), give an interval of zero width and a note. Where one original holds all queries of a role, there
-    is no interval. Raises `ValueError` for NaN, a role without queries or arrays that do not fit.
+    [1 / (2 P n), 1 - 1 / (2 P n)], half a comparison from the end. Where most originals are alike and fewer than 6
+    differ, as when outputs hardly move, no end is nearer than Stringer's bound: if all are alike, an AUC of 1/2 from
+    `q / 2` to `1 - q / 2` with q = `((1 - confidence) / 2) ** (1 / m)`, since one original in 1 / (1 - q) may leak all
+    and none of them have been met. Where one original holds all queries of a role, there is no interval. Raises
+    `ValueError` for NaN, a role without queries or arrays that do not fit.
 
-    Source: J. Arvesen, Jackknifing U-statistics, Ann. Math. Stat. 40 (1969). O(Q log Q).
+    Sources: J. Arvesen, Jackknifing U-statistics, Ann. Math. Stat. 40 (1969); P. Bickel, Int. Stat. Rev. 60 (1992).
+    O(Q log Q).
     """
     _validate.proportion("confidence", confidence)
     _, sums = _sums(score, is_deleted, original)
     return _interval(
         sums.auc,
         sums.leave_one_out(),
+        sums.by_unit(),
         edge=1 / (2 * sums.comparisons),
         trials=_disjoint_comparisons(sums),
         confidence=confidence,
@@ -75,7 +80,8 @@ def rate_interval(hit: ArrayLike, original: ArrayLike, *, confidence: float = 0.
     total_hits, total = int(hits.sum()), int(queries.sum())
     without = (total_hits - hits) / np.maximum(total - queries, 1)  # of one original nothing remains: no interval
     edge = 1 / (2 * total)
-    return _interval(total_hits / total, without, edge=edge, trials=labels.size, confidence=confidence)
+    values = (hits / queries,)
+    return _interval(total_hits / total, without, values, edge=edge, trials=labels.size, confidence=confidence)
 
 
 def _sums(score: ArrayLike, is_deleted: ArrayLike, original: ArrayLike) -> tuple[NDArray[Any], Concordance]:
@@ -93,8 +99,10 @@ def _disjoint_comparisons(sums: Concordance) -> int:
     return int((has_deleted & has_unseen).sum()) + lone
 
 
-def _interval(estimate: float, without: Floats, *, edge: float, trials: int, confidence: float) -> Interval:
-    """The interval from the estimate and the estimates `[m]` without each original."""
+def _interval(
+    estimate: float, without: Floats, values: tuple[Floats, ...], *, edge: float, trials: int, confidence: float
+) -> Interval:
+    """The interval from the estimate, the estimates `[m]` without each original, and what originals are by themselves."""
     m = without.size
     none = Interval(estimate, None, None, confidence, m, METHOD)
     if m < MIN_ORIGINALS:
@@ -103,10 +111,8 @@ def _interval(estimate: float, without: Floats, *, edge: float, trials: int, con
         return replace(clopper_pearson(trials if estimate else 0, trials, confidence=confidence), method=SATURATED)
     if np.isnan(without).any():
         return replace(none, note="no interval: one original holds all queries of a role")
-    if np.ptp(without) < 1e-12:
-        return replace(none, low=estimate, high=estimate, note="zero width: leaving out any original changes nothing")
     theta = logit(np.clip(without, edge, 1 - edge))
     error = np.sqrt((m - 1) / m * np.sum((theta - theta.mean()) ** 2))
     half = stdtrit(m - 1, (1 + confidence) / 2) * error
     low, high = expit(logit(estimate) + np.array([-half, half])).tolist()
-    return replace(none, low=low, high=high)
+    return not_nearer_than_stringer(replace(none, low=low, high=high), *values)

@@ -8,6 +8,8 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from aftertrace.data import Frame
+
 
 class Seeding(StrEnum):
     """Where the randomness of retraining comes from. Part of the experiment, never a detail."""
@@ -31,12 +33,16 @@ ALLOWED = {Promise.EXACT: 1e-12, Promise.TOLERANCE: 1e-8}
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """Records to train on. `x` [N, F], `label` [N] int in `0..K-1`, `n_classes` K, `weight` [N] or all equal."""
+    """Records to train on. `x` [N, F], `label` [N] int in `0..K-1`, `n_classes` K, `weight` [N] or all equal.
+
+    `frame`: how `x` is read back as a table, for trainers whose models take tables; others take the numbers.
+    """
 
     x: NDArray[np.float64]
     label: NDArray[np.int64]
     n_classes: int
     weight: NDArray[np.float64] | None = None
+    frame: Frame | None = None
 
 
 class Models(Protocol):
