@@ -56,6 +56,12 @@ def test_every_row_equals_a_refit(wine, name):
         assert rows.rank[row] == (logits(original, others) - logits(later, others) >= drop).sum()
 
 
+def test_data_of_persons_are_refused(wine):
+    of_persons = replace(wine, person=np.zeros(len(wine), dtype=int))
+    with pytest.raises(ExperimentError, match=r"data\.person: an exposure deletes single records"):
+        expose(of_persons, LogisticTrainer(), unseen=9)
+
+
 def test_sizes_and_p_values(wine):
     rows, _ = expose(wine, LogisticTrainer(), unseen=19)
     assert len(rows.record) == len(np.unique(rows.record)) == len(wine) - 19

@@ -21,7 +21,7 @@ from aftertrace.scenarios import _remedy_options as judging
 from aftertrace.scenarios import _units as running
 from aftertrace.scenarios._crossfit import can_be_fitted
 from aftertrace.scenarios._remedy import _half, what_if
-from aftertrace.scenarios._remedy_candidates import RELEASES, release_candidates
+from aftertrace.scenarios._remedy_candidates import RELEASES, left_out, release_candidates
 from aftertrace.scenarios._remedy_options import Trained, Yardstick, judged_one
 from aftertrace.scenarios._remedy_training import Workshop, training_candidates, varied, what_if_training
 from aftertrace.scenarios._remedy_words import excess, recommendation
@@ -213,8 +213,8 @@ def test_attackers_adapt(monkeypatch):
     assert len(seen) == OPTIONS
 
 
-def test_an_option_must_hold_against_every_attack():
-    """Moves of both signs: the logit drop sees none of them, the distance all."""
+def moved_both_ways():
+    """The logit drop sees none of these moves, the distance all."""
     table = brought(0.0, pairs=60)
     moved = table.log_values.copy()
     sign = np.where(np.arange(len(table)) % 4 < 2, 1.0, -1.0)
@@ -222,7 +222,11 @@ def test_an_option_must_hold_against_every_attack():
     own = np.arange(len(table)), 1, table.label
     moved[own] += np.where(table.is_attacked, 2.0, 0.2) * sign
     moved[:, 1] -= np.log(np.exp(moved[:, 1]).sum(axis=1, keepdims=True))
-    trained = Trained(shadow=None, target=replace(table, log_values=moved))
+    return replace(table, log_values=moved)
+
+
+def test_an_option_must_hold_against_every_attack():
+    trained = Trained(shadow=None, target=moved_both_ways())
     yardstick = Yardstick.of(LogitDrop(), judgement(), trained, adversary="none")
     alone = replace(yardstick, attacks=(LogitDrop(),))
     as_it_is = next(release_candidates(3))
@@ -230,6 +234,32 @@ def test_an_option_must_hold_against_every_attack():
     option = judged_one((yardstick, trained), as_it_is)
     assert option.attack != "LogitDrop"
     assert option.checks[0].standing is Standing.EXCEEDED
+
+
+def test_a_stronger_attack_than_the_verdicts_is_named():
+    remedy = what_if(None, moved_both_ways(), LogitDrop(), judgement(auc=0.65))
+    assert remedy.recommended not in (None, "as it is")
+    assert remedy.option("as it is").note == (
+        "the verdict is that of LogitDrop, which stays within every limit here too; EucDist does not"
+    )
+    assert remedy.sentence.endswith(
+        '"As it is" does not pass, though the verdict may: the verdict is that of LogitDrop, which stays within every '
+        "limit here too; EucDist does not."
+    )
+
+
+def test_wider_intervals_than_the_verdicts_are_named():
+    table = brought(0.6, pairs=20)
+    remedy = what_if(None, table, LogitDrop(), judgement(auc=0.7))
+    note = remedy.option("as it is").note
+    assert note.startswith("the verdict is that of LogitDrop, by narrower intervals; those of 99.5%")
+    assert note in remedy.sentence
+
+
+def test_a_leak_beyond_a_limit_needs_no_explanation(leaky):
+    _, remedy = leaky
+    assert remedy.option("as it is").note == ""
+    assert "the verdict may" not in remedy.sentence
 
 
 def test_the_verdicts_attack_is_not_replaced_by_another_of_its_name():
@@ -291,6 +321,24 @@ def test_other_limits_are_measured_where_there_are_queries(name, limit, sizes):
         assert ("needed" in check.note) is (held_out == 1)
 
 
+def test_costs_count_each_person_once():
+    """A person with half of the unseen records is one person."""
+    table = replace(brought(1.0, originals=1, pairs=100), pair=np.zeros(200, dtype=np.int64))
+    person = np.where(table.is_attacked, 1000, 0) + np.maximum(np.arange(200), 100 * ~table.is_attacked)
+    trained = Trained(shadow=None, target=table, person=person)
+    yardstick = Yardstick.of(LogitDrop(), judgement(), trained, adversary="none")
+    noise = next(each for each in release_candidates(3) if each.defense == KeyedNoise(1))
+    option = judged_one((yardstick, trained), noise)
+    shown, unseen = defend(table, KeyedNoise(1), seed=0, side="target"), ~table.is_attacked
+    right, then = (each.values[unseen, -1].argmax(axis=1) == table.label[unseen] for each in (table, shown))
+    lost, whose = right.astype(float) - then, person[unseen]
+    by_person = [lost[whose == each].mean() for each in np.unique(whose)]
+    assert len(by_person) < 60
+    assert option.accuracy_lost.estimate == pytest.approx(np.mean(by_person))
+    assert option.accuracy_lost.estimate != pytest.approx(lost.mean())
+    assert option.accuracy_lost.n == option.brier_added.n == len(by_person)
+
+
 def test_scores_alone_have_no_release():
     table = brought(1.5)
     scores = table.phi[:, :, None]
@@ -326,8 +374,8 @@ def test_a_release_that_changes_nothing_says_so_and_costs_nothing(originals):
     """Answers of two decimals: rounding them may change their last digits, and with these which of equal ones leads."""
     table = brought(1.0, originals=originals, pairs=100)
     table = defend(replace(table, pair=table.original), Rounding(2), seed=0, side="target")
-    moved = np.random.default_rng(0).normal(1, 1e-14, table.log_values.shape)
-    trained = Trained(shadow=None, target=replace(table, log_values=np.log(table.values * moved)))
+    moved = np.random.default_rng(0).normal(0, 1e-14, table.log_values.shape)
+    trained = Trained(shadow=None, target=replace(table, log_values=table.log_values + moved))
     yardstick = Yardstick.of(LogitDrop(), judgement(), trained, adversary="none")
     plain, rounded = (
         judged_one((yardstick, trained), each)

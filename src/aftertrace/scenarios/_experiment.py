@@ -107,6 +107,7 @@ class Scenario:
     leave-one-out is, for logistic regression, trees and forests, and best with 64 shadow originals or more.
     `pools`: "redrawn", every original draws training and unseen records anew from all records of its side, so
     that originals are independent; "fixed", the paper's pools of members and non-members (for reproduction).
+    Where the data say whose a record is, all of these numbers count persons, with all of their records.
     Per pair, further: `unseen_per_pair`; `retained_per_pair`; `held_out_per_pair` further unseen ones
     that enter no figure but set thresholds (shadow side) and the unseen/unseen control (target side).
     """

@@ -58,7 +58,7 @@ def expose(
     there.
 
     The certificate is of `CHECKED` deletions drawn at random, trained again by the trainer's reference; None where the
-    trainer has none. Raises `ExperimentError` for sizes that do not fit, and `TrainingError` where the reference
+    trainer has none. Raises `ExperimentError` for sizes that do not fit and data that say whose records are, and `TrainingError` where the reference
     disagrees.
     """
     n = len(data) - unseen if records is None else records
@@ -68,6 +68,10 @@ def expose(
                 f"records and unseen: must be at least 2 and 1, and together at most the {len(data)} records of "
                 f"{data.name}; got {n} and {unseen}"
             ]
+        )
+    if data.person is not None:
+        raise ExperimentError(
+            ["data.person: an exposure deletes single records; leave the column out with data.drop instead"]
         )
     order = rng_for(seed, Stream.DRAW, "exposure").permutation(len(data))
     members, others = np.sort(order[:n]), np.sort(order[n : n + unseen])

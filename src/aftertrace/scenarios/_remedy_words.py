@@ -130,7 +130,7 @@ def _figure(check: LimitCheck) -> str:
     stands = {
         Standing.WITHIN: "lies within",
         Standing.EXCEEDED: "lies beyond",
-        Standing.UNDECIDED: "holds",
+        Standing.UNDECIDED: "reaches across",
     }[check.standing]
     return (
         f"{name} {check.estimate:.3f} ({_percent(check.confidence)} interval {check.low:.3f} to {check.high:.3f}) "
