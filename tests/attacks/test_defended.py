@@ -10,9 +10,9 @@ from aftertrace.attacks._conformance import simulated_posteriors, simulated_reco
 from aftertrace.defenses import KeyedNoise, LabelOnly, Rounding, Temperature, TopK, defend
 from aftertrace.errors import UnsupportedError
 from aftertrace.posteriors import Posteriors, Role, Use
-from aftertrace.scenarios._experiment import _NAMED
+from aftertrace.scenarios._settings import NAMED_ATTACKS
 
-ATTACKS = [*_NAMED.values(), *(FeatureAttack(feature, "tree") for feature in Feature)]
+ATTACKS = [*NAMED_ATTACKS.values(), *(FeatureAttack(feature, "tree") for feature in Feature)]
 
 
 def side(attack, seed):
@@ -122,9 +122,9 @@ def test_scores_are_those_of_the_released_numbers_alone(attack, defense):
 def test_an_attack_that_needs_an_undefended_probe_is_refused():
     class Distance:
         name = "Distance"
-        needs = replace(_NAMED["LogitDrop"].needs, probes=frozenset({"distance"}))
+        needs = replace(NAMED_ATTACKS["LogitDrop"].needs, probes=frozenset({"distance"}))
 
-    table = side(_NAMED["LogitDrop"], 0)
+    table = side(NAMED_ATTACKS["LogitDrop"], 0)
     probed = replace(table, probes={"distance": np.zeros((len(table), 2))})
     check_needs(Distance(), probed, adversary=Adversary.NONE)
     with pytest.raises(UnsupportedError, match="the probes distance"):

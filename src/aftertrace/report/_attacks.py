@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from aftertrace.posteriors import Role, Use
 from aftertrace.report._forest import AucScale, Dot
 from aftertrace.report._gate import CONTROLS
-from aftertrace.report._records import DASH, _interval, _p_value
+from aftertrace.report._records import DASH, NBSP, _interval, _p_value, _share, without_gaps
 from aftertrace.results import AttackResult, Result, Scores
 from aftertrace.statistics import RateAtFpr, roc_curve
 
@@ -22,6 +22,12 @@ _KNOWLEDGE = {
     "per_record": "Shadow models of the records themselves",
     "truth": "Learned from the truth itself, an upper bound",
 }
+_COLUMNS = {
+    "Classical": "Classical: AUC of the classical attack of equal knowledge.",
+    "p (Holm)": "p: sign-flip test of the difference over originals, corrected for all attacks.",
+    "Balanced accuracy": "Balanced accuracy: mean share of both roles told right, at a threshold chosen on the shadow side.",
+}
+"""Between the AUC and the rates: what each column means."""
 _ROLES = (Role.DELETED, Role.UNSEEN, Role.RETAINED, Role.ADDED)
 
 
@@ -33,6 +39,7 @@ class AttackRow:
     group: str
     classical: bool
     dot: Dot
+    auc: str
     cells: tuple[str, ...]
 
 
@@ -42,6 +49,7 @@ class GroupRow:
 
     name: str
     dot: Dot
+    auc: str
     cells: tuple[str, ...]
 
 
@@ -98,14 +106,16 @@ class Movement:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The figures behind the verdict."""
+    """The figures behind the verdict. `heads`, `group_heads`: of the rows' cells; columns that nothing fills are gone."""
 
     attack: str
     scale: AucScale
+    heads: tuple[str, ...]
     attacks: tuple[AttackRow, ...]
     footnotes: tuple[str, ...]
     roc: Curves
     movements: tuple[Movement, ...]
+    group_heads: tuple[str, ...]
     groups: tuple[GroupRow, ...]
     looks: tuple[tuple[str, ...], ...]
     controls: tuple[tuple[str, ...], ...]
@@ -115,6 +125,16 @@ class Evidence:
     def families(self) -> list[tuple[str, list[AttackRow]]]:
         """The attacks by what the attacker knows or by feature, in order."""
         return [(name, list(rows)) for name, rows in itertools.groupby(self.attacks, key=lambda row: row.group)]
+
+    @property
+    def legend(self) -> tuple[str, ...]:
+        """What the columns of the attacks mean that are not rates."""
+        return tuple(words for head, words in _COLUMNS.items() if head in self.heads)
+
+    @property
+    def has_gaps(self) -> bool:
+        """Does some attack lack a figure that another one has?"""
+        return any(DASH in row.cells for row in self.attacks)
 
     @property
     def movement_rows(self) -> list[tuple[str, ...]]:
@@ -127,18 +147,29 @@ def evidence(result: Result, scores: Scores) -> Evidence:
     footnotes: list[str] = []
     aucs = [*(each.auc for each in result.attacks), *(each.auc for each in result.slices)]
     scale = AucScale.of(aucs, limit=result.verdict.limit)
+    attacks = [_attack_row(attack, result, scale, footnotes) for attack in result.attacks]
+    groups = list(_groups(result, scale))
+    heads, cells = without_gaps(_heads(result), [row.cells for row in attacks])
+    who = result.attacked.name.capitalize()
+    group_heads, group_cells = without_gaps((who, "Unseen", "p (Holm)"), [row.cells for row in groups])
     return Evidence(
         attack=result.verdict.attack,
         scale=scale,
-        attacks=tuple(_attack_row(attack, result, scale, footnotes) for attack in result.attacks),
+        heads=heads,
+        attacks=tuple(replace(row, cells=own) for row, own in zip(attacks, cells, strict=True)),
         footnotes=tuple(footnotes),
         roc=_curves(result, scores),
         movements=tuple(_movements(scores)),
-        groups=tuple(_groups(result, scale)),
+        group_heads=group_heads,
+        groups=tuple(replace(row, cells=own) for row, own in zip(groups, group_cells, strict=True)),
         looks=tuple(_looks(result)),
         controls=tuple(_controls(result)),
         overfitting=tuple(_overfitting(result)),
     )
+
+
+def _heads(result: Result) -> tuple[str, ...]:
+    return (*_COLUMNS, *(f"TPR at {_share(rate.fpr, 0)} FPR" for rate in result.attacks[0].rates))
 
 
 def _attack_row(attack: AttackResult, result: Result, scale: AucScale, footnotes: list[str]) -> AttackRow:
@@ -149,11 +180,11 @@ def _attack_row(attack: AttackResult, result: Result, scale: AucScale, footnotes
         group=attack.feature or _KNOWLEDGE[attack.shadow],
         classical=attack.classical,
         dot=scale.dot(attack.auc),
+        auc=_interval(attack.auc),
         cells=(
-            _interval(attack.auc),
-            _number(opponent),
+            DASH if opponent is None else f"{opponent:.2f}",
             DASH if against is None else _p_value(against.p_holm),
-            _number(attack.balanced_accuracy),
+            DASH if attack.balanced_accuracy is None else _share(attack.balanced_accuracy),
             *(_rate(rate, footnotes) for rate in attack.rates),
         ),
     )
@@ -163,8 +194,8 @@ def _rate(rate: RateAtFpr, footnotes: list[str]) -> str:
     if rate.tpr is None or rate.realised_fpr is None:
         if rate.refused not in footnotes:
             footnotes.append(rate.refused)
-        return f"refused [{footnotes.index(rate.refused) + 1}]"
-    return f"{rate.tpr.estimate:.0%} (at {rate.realised_fpr.estimate:.1%})"
+        return f"refused{NBSP}[{footnotes.index(rate.refused) + 1}]"
+    return f"{_share(rate.tpr.estimate)} (at{NBSP}{_share(rate.realised_fpr.estimate)})"
 
 
 def _curves(result: Result, scores: Scores) -> Curves:
@@ -206,13 +237,13 @@ def _movements(scores: Scores) -> Iterator[Movement]:
         own = np.sort(drop[(scores.role == role) & (scores.use == Use.EVALUATE)])
         if own.size:
             quartiles = (f"{each:+.2g}" if each else "0" for each in np.quantile(own, [0.25, 0.5, 0.75]))
-            yield Movement(role.name.capitalize(), own, (f"{own.size}", f"{(own == 0).mean():.0%}", *quartiles))
+            yield Movement(role.name.capitalize(), own, (f"{own.size}", _share((own == 0).mean(), 0), *quartiles))
 
 
 def _groups(result: Result, scale: AucScale) -> Iterator[GroupRow]:
     for each in result.slices:
-        cells = _interval(each.auc), f"{each.deleted}", f"{each.unseen}", _p_value(each.p_holm)
-        yield GroupRow(f"{each.by}: {each.group}", scale.dot(each.auc), cells)
+        cells = f"{each.deleted}", f"{each.unseen}", _p_value(each.p_holm)
+        yield GroupRow(f"{each.by}: {each.group}", scale.dot(each.auc), _interval(each.auc), cells)
 
 
 def _looks(result: Result) -> Iterator[tuple[str, ...]]:
@@ -227,7 +258,7 @@ def _controls(result: Result) -> Iterator[tuple[str, ...]]:
         word = {True: "passed", False: "FAILED", None: f"not testable: {control.note or control.auc.note}"}
         figure = DASH if control.passed is None else _interval(control.auc)
         if control.passed is not None and control.auc.low is None:
-            figure = f"{control.auc.estimate:.2f} ({control.note})"
+            figure = f"{control.auc.estimate:.2f} ({control.note.replace(' ', NBSP)})"
         yield control.name, CONTROLS.get(control.name, ""), figure, word[control.passed]
 
 
@@ -238,8 +269,4 @@ def _overfitting(result: Result) -> Iterator[tuple[str, ...]]:
             ("Accuracy on unseen records", result.overfitting.test_accuracy),
             ("Gap", result.overfitting.gap),
         ):
-            yield name, f"{spread.mean:.3f}", f"{spread.low:.3f}", f"{spread.high:.3f}"
-
-
-def _number(value: float | None) -> str:
-    return DASH if value is None else f"{value:.2f}"
+            yield name, *map(_share, (spread.mean, spread.low, spread.high))

@@ -1,18 +1,23 @@
-"""What all pages share: badges, figures in words, settings as a list, and records under pseudonyms."""
+"""What all pages share: badges, figures in words, settings as a list, and records under pseudonyms.
 
-from collections.abc import Iterator, Mapping, Sequence
+An AUC, a p-value and a Brier score are decimal fractions; shares, rates and accuracies are percent. What belongs together
+in a cell is joined by spaces at which no line breaks.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aftertrace.posteriors import pseudonyms
-from aftertrace.results import Outcome
+from aftertrace.results import LimitCheck, Outcome
 from aftertrace.statistics import Interval
 
 EXPOSED = 20
 """Records that a page lists without a script."""
 DASH = "–"
+NBSP = "\N{NO-BREAK SPACE}"
 
 _BADGES = {
     Outcome.LEAKS: ("Leaks", "bad"),
@@ -49,13 +54,38 @@ def _setting(value: Any) -> str:
     return ", ".join(map(str, value)) or "none"
 
 
+def without_gaps(
+    heads: Sequence[str], rows: Sequence[Sequence[str]]
+) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """The headings and rows without the columns in which no row holds more than a dash."""
+    kept = [place for place in range(len(heads)) if any(row[place] not in ("", DASH) for row in rows)]
+    return tuple(heads[place] for place in kept), tuple(tuple(row[place] for place in kept) for row in rows)
+
+
 def _interval(interval: Interval) -> str:
-    if interval.low is None or interval.high is None:
-        return f"{interval.estimate:.2f} (no interval)"
-    return f"{interval.estimate:.2f} ({interval.low:.2f} to {interval.high:.2f})"
+    return _with_ends(interval, lambda value: f"{value:.2f}")
+
+
+def _shares(found: Interval | LimitCheck, *, digits: int = 1) -> str:
+    return _with_ends(found, lambda value: _share(value, digits))
+
+
+def _with_ends(found: Interval | LimitCheck, words: Callable[[float], str]) -> str:
+    """Such as "0.52 (0.49 to 0.55)"; of something measured."""
+    assert found.estimate is not None
+    ends = "no interval" if found.low is None or found.high is None else f"{words(found.low)} to {words(found.high)}"
+    return f"{words(found.estimate)} ({ends.replace(' ', NBSP)})"
+
+
+def _share(value: float, digits: int = 1) -> str:
+    return f"{100 * value:z.{digits}f}{NBSP}%"
+
+
+def _confidence(value: float) -> str:
+    return f"{100 * value:.4g}{NBSP}%"
 
 
 def _p_value(value: float | None) -> str:
     if value is None:
         return DASH
-    return "< .0001" if value < 0.0001 else f"{value:.4f}" if value < 0.1 else f"{value:.2f}"
+    return f"<{NBSP}.0001" if value < 0.0001 else f"{value:.4f}" if value < 0.1 else f"{value:.2f}"

@@ -1,13 +1,17 @@
 """Options for a remedy as a page compares them: what each would give away, beside what it would cost."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from aftertrace.report._records import DASH, _interval
+from aftertrace.report._records import DASH, _confidence, _interval, _share, _shares, _with_ends, without_gaps
 from aftertrace.results import LimitCheck, Remedy, RemedyOption, Standing
 from aftertrace.statistics import Interval
 
-HEADS = ("No.", "Option", "Within limits", "AUC", "Accuracy lost", "Brier added", "Accuracy")
+_COSTS = ("Accuracy lost", "Brier added", "Accuracy")
+BRIER = (
+    "Brier added: what the option adds to the Brier score, the mean squared distance of the released posteriors from the "
+    "truth; 0 is certain and right, 2 certain and wrong."
+)
 TONES = {"good": "within every limit", "doubt": "undecided", "bad": "beyond a limit", "none": "not judged"}
 
 
@@ -24,7 +28,7 @@ class Point:
 
 @dataclass(frozen=True)
 class OptionRow:
-    """An option in words; `mark` singles out the recommended or the nearest one."""
+    """An option in words; `mark` singles out the recommended or the nearest one, `cells` are its `costs`."""
 
     name: str
     what: str
@@ -47,25 +51,28 @@ class Remedies:
     points: tuple[Point, ...]
     limit: float | None
     notes: tuple[str, ...]
-    heads: tuple[str, ...] = HEADS
+    costs: tuple[str, ...]
 
 
 def remedies(remedy: Remedy) -> Remedies:
     """What a page shows of a remedy."""
     checks = (check for option in remedy.options for check in option.checks if check.name == "auc")
     limit = next((check.limit for check in checks), None)
+    rows = [_row(option, remedy) for option in remedy.options]
+    costs, cells = without_gaps(_COSTS, [row.cells for row in rows])
     return Remedies(
         sentence=remedy.sentence,
         basis=_basis(remedy),
-        rows=tuple(_row(option, remedy) for option in remedy.options),
+        rows=tuple(replace(row, cells=own) for row, own in zip(rows, cells, strict=True)),
         points=tuple(_points(remedy)),
         limit=limit,
-        notes=remedy.notes,
+        notes=(*((BRIER,) if _COSTS[1] in costs else ()), *remedy.notes),
+        costs=costs,
     )
 
 
 def _basis(remedy: Remedy) -> str:
-    raised = "" if remedy.confidence is None else f", by intervals of {100 * remedy.confidence:.4g} %"
+    raised = "" if remedy.confidence is None else f", by intervals of {_confidence(remedy.confidence)}"
     confirmed = f"; what is recommended was tried again on {remedy.confirming} others" if remedy.again else ""
     attacks = f" Attacks mounted anew on each: {', '.join(remedy.attacks)}." if remedy.attacks else ""
     return f"Options are judged on {remedy.choosing} {remedy.unit}{raised}{confirmed}.{attacks}"
@@ -83,9 +90,9 @@ def _row(option: RemedyOption, remedy: Remedy) -> OptionRow:
         auc=DASH if option.auc is None else _interval(option.auc),
         attack="" if option.attack is None else f"by {option.attack}",
         cells=(
-            _cost(option.accuracy_lost),
-            _cost(option.brier_added),
-            DASH if option.accuracy is None else f"{option.accuracy:.3f}",
+            _lost(option),
+            _added(option),
+            DASH if option.accuracy is None else _share(option.accuracy),
         ),
         note=_sentence(option.note),
     )
@@ -104,12 +111,25 @@ def _sentence(note: str) -> str:
     return f"{note[0].upper()}{note[1:].rstrip('.')}." if note else ""
 
 
-def _cost(found: Interval | None) -> str:
+def _lost(option: RemedyOption) -> str:
+    found = option.accuracy_lost
+    if _costs_nothing(option, found):
+        return _share(0, 0)
+    return DASH if found is None else _shares(found)
+
+
+def _added(option: RemedyOption) -> str:
+    found = option.brier_added
+    if _costs_nothing(option, found):
+        return "0"
+    return DASH if found is None else _with_ends(found, lambda value: f"{value:z.3f}")
+
+
+def _costs_nothing(option: RemedyOption, found: Interval | None) -> bool:
+    """Exactly: what is released today, and what changes no answer."""
     if found is None:
-        return DASH
-    if found.low is None or found.high is None:
-        return f"{found.estimate:z.3f} (no interval)"
-    return f"{found.estimate:z.3f} ({found.low:z.3f} to {found.high:z.3f})"
+        return option.kind == "as it is" and option.auc is not None
+    return found.estimate == found.low == found.high == 0
 
 
 def _points(remedy: Remedy) -> Iterator[Point]:

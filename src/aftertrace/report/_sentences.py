@@ -2,23 +2,23 @@
 
 from collections.abc import Iterator
 
+from aftertrace.report._records import _share, _shares, _with_ends
 from aftertrace.results import Discoveries, Result
 from aftertrace.statistics import Interval
 
 
 def discoveries_sentence(found: Discoveries, who: str = "deleted", unit: str = "record") -> str:
     """How many records of a role are exposed before and after and made worse, beside what, and what that needs."""
-    what = "deletions" if who == "deleted" else f"{unit}s"
-    head = (
-        f"Single {what}, at a false discovery rate of {found.fdr:.0%}: of {found.deleted} {who} {unit}s "
-        f"{found.before} are exposed before (by the original alone), {found.after} after (by both versions), and "
-        f"{found.worse} made worse by the deletion"
-    )
+    rate = f"at a false discovery rate of {_share(found.fdr, 0)}"
     if found.unseen < found.needed and not (found.before or found.after):
         return (
-            f"{head}. Only {found.unseen} unseen {unit}s stand beside an original: for one deletion of {found.deleted} "
-            f"to stand out alone takes {found.needed}."
+            f"Whether single {unit}s can be told, {rate}, is open: for one of {found.deleted} {who} {unit}s to stand out "
+            f"alone takes {found.needed} unseen {unit}s beside an original, and there are {found.unseen}."
         )
+    head = (
+        f"Single {unit}s, {rate}: of {found.deleted} {who} ones {found.before} are exposed before (by the original "
+        f"alone), {found.after} after (by both versions), and {found.worse} made worse by the update"
+    )
     itself, rest = found.compared_with_itself, found.deleted - found.compared_with_itself
     sentences = [f"{head}."]
     if itself:
@@ -33,15 +33,16 @@ def release_sentences(result: Result) -> Iterator[str]:
     if result.update is not None:
         update = result.update
         yield (
-            f"Accuracy on {update.queries} unseen queries: {update.before:.3f} before the update, {update.after:.3f} "
-            f"after it; lost {_signed(update.lost)}."
+            f"Accuracy on {update.queries} unseen queries: {_share(update.before)} before the update, "
+            f"{_share(update.after)} after it; lost {_told(update.lost, _shares(update.lost))}."
         )
     if result.utility is not None:
         cost = result.utility
         yield (
-            f"The defense costs {_signed(cost.accuracy_lost)} of accuracy on unseen records ({cost.accuracy:.3f} "
-            f"without, {cost.defended_accuracy:.3f} with it; {cost.queries} queries) and adds "
-            f"{_signed(cost.brier_added)} to the Brier score, which is 0 for certain and right answers."
+            f"The defense costs {_told(cost.accuracy_lost, _shares(cost.accuracy_lost))} of accuracy on unseen records "
+            f"({_share(cost.accuracy)} without, {_share(cost.defended_accuracy)} with it; {cost.queries} queries) and "
+            f"adds {_told(cost.brier_added, _added(cost.brier_added))} to the Brier score, the mean squared distance "
+            f"from the truth: 0 is certain and right, 2 certain and wrong."
         )
     if result.privacy is not None:
         yield result.privacy.sentence
@@ -53,7 +54,15 @@ def queried(result: Result) -> str:
     return f"{getattr(counts, who)} {who} and {counts.unseen} unseen {result.unit}s queried"
 
 
-def _signed(interval: Interval) -> str:
-    if interval.low is None or interval.high is None:
-        return f"{interval.estimate:.3f} (no interval: {interval.note})"
-    return f"{interval.estimate:.3f} ({interval.low:.3f} to {interval.high:.3f})"
+def why_no_interval(note: str) -> str:
+    """The reason alone: notes of intervals say first that there is none."""
+    return note.removeprefix("no interval: ")
+
+
+def _told(interval: Interval, words: str) -> str:
+    """`words` of it, and why it has no interval."""
+    return words if interval.low is not None else f"{words}: {why_no_interval(interval.note)}"
+
+
+def _added(interval: Interval) -> str:
+    return _with_ends(interval, lambda value: f"{value:z.3f}")

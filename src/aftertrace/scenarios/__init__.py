@@ -12,22 +12,20 @@ from aftertrace.scenarios._assess import Assessment, assess
 from aftertrace.scenarios._audit import AuditSettings, Brought, audit_posteriors
 from aftertrace.scenarios._canaries import check_canaries, guess_rules, judge_canaries, make_canaries
 from aftertrace.scenarios._draw import Queries, Unit, draw_units
-from aftertrace.scenarios._experiment import (
-    AttackSettings,
-    Experiment,
-    ProcedureSettings,
-    Scenario,
-    ShadowSettings,
-    Side,
-    VerdictSettings,
-    examples,
-    find_experiment,
-)
+from aftertrace.scenarios._experiment import Experiment, examples, find_experiment
 from aftertrace.scenarios._exposure import expose
 from aftertrace.scenarios._plan import Plan, plan
 from aftertrace.scenarios._risk import limits_of, read_limits
 from aftertrace.scenarios._run import Run, circumstances, run_experiment
 from aftertrace.scenarios._sequential import MOST_ORIGINALS
+from aftertrace.scenarios._settings import (
+    AttackSettings,
+    ProcedureSettings,
+    Scenario,
+    ShadowSettings,
+    Side,
+    VerdictSettings,
+)
 from aftertrace.scenarios._shadow import ShadowSide, shadow_side
 from aftertrace.scenarios._simulate import Probe, Simulation, simulate
 from aftertrace.scenarios._sweep import Cell, Sweep, is_sweep, run_cells, run_sweep

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from aftertrace._random import Stream, rng_for
 from aftertrace.errors import ExperimentError
 from aftertrace.posteriors import Role, Use
-from aftertrace.scenarios._experiment import Scenario, Side
+from aftertrace.scenarios._settings import Scenario, Side
 
 Records = NDArray[np.int64]
 SIDES = ("shadow", "target")

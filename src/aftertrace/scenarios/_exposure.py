@@ -58,8 +58,8 @@ def expose(
     there.
 
     The certificate is of `CHECKED` deletions drawn at random, trained again by the trainer's reference; None where the
-    trainer has none. Raises `ExperimentError` for sizes that do not fit and data that say whose records are, and `TrainingError` where the reference
-    disagrees.
+    trainer has none. Raises `ExperimentError` for sizes that do not fit and data that say whose records are, and
+    `TrainingError` where the reference disagrees.
     """
     n = len(data) - unseen if records is None else records
     if unseen < 1 or n < 2 or n + unseen > len(data):

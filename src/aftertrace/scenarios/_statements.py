@@ -3,7 +3,8 @@
 import math
 
 from aftertrace.results import Counts, DeletionUnit, SequentialResult
-from aftertrace.scenarios._experiment import Experiment, Scenario
+from aftertrace.scenarios._experiment import Experiment
+from aftertrace.scenarios._settings import Scenario
 
 PERSONS = "A person's score is the mean of that of his or her records, and all figures of the audit are of persons."
 LOW_RATE_QUERIES = 1000

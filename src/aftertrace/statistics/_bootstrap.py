@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike
 from scipy.special import expit, logit, ndtr, ndtri, stdtrit
 
 from aftertrace.statistics import _validate
+from aftertrace.statistics._alike import not_nearer_than_stringer
 from aftertrace.statistics._clopper_pearson import clopper_pearson
-from aftertrace.statistics._concordance import concordance, ranks
+from aftertrace.statistics._concordance import Concordance, concordance, ranks
 from aftertrace.statistics._jackknife import MIN_ORIGINALS
 from aftertrace.statistics._records import Interval
 from aftertrace.statistics._validate import Bools, Floats, Ints
@@ -45,8 +46,8 @@ def auc_interval_two_way(
     10 to 40 records of a role: covers 97 to 98 % with an effect of the records (where `auc_interval` covers 41 to
     80 %), 98 to 100 % without any, close to 100 % with 6 originals.
 
-    Conventions as in `auc_interval`: no interval below 6 originals (or records of a role); zero width when all
-    replicates agree; at an AUC of 0 or 1 Clopper-Pearson's, with one trial per original or record of a role, whichever
+    Conventions as in `auc_interval`: no interval below 6 originals (or records of a role); Stringer's bounds where
+    nearly all originals, or records, are alike; at an AUC of 0 or 1 Clopper-Pearson's, with one trial per original or record of a role, whichever
     is fewest. Replicates in which a role got no weight are left out.
 
     Source: A. Owen, Ann. Appl. Stat. 1 (2007); P. McCullagh, Bernoulli 6 (2000). O(n_boot Q), in blocks of at most
@@ -66,8 +67,8 @@ def auc_interval_two_way(
     theta = logit(np.clip(_replicates(data, weights, n_boot), data.edge, 1 - data.edge))
     half = stdtrit(units - 1, (1 + confidence) / 2) * theta.std(ddof=1)
     low, high = expit(logit(data.auc) + np.array([-half, half])).tolist()
-    note = "zero width: all resamples agree" if np.ptp(theta) < 1e-12 else ""
-    return replace(none, low=low, high=high, note=note)
+    by_record = concordance(data.score, data.is_deleted, record_code, R).by_unit()
+    return not_nearer_than_stringer(replace(none, low=low, high=high), *data.sums.by_unit(), *by_record)
 
 
 def percentile_by_original(
@@ -89,7 +90,8 @@ def percentile_by_original(
     none = Interval(data.auc, None, None, confidence, data.m, "percentile bootstrap over originals")
     if (edge := without_resampling(none, "originals")) is not None:
         return edge
-    return _quantiles(none, _by_original(data, rng, n_boot), ndtr(_expanded(data.m, confidence)))
+    values = _by_original(data, rng, n_boot)
+    return _quantiles(none, values, ndtr(_expanded(data.m, confidence)), data)
 
 
 def bca_by_original(
@@ -112,7 +114,7 @@ def bca_by_original(
     none = Interval(data.auc, None, None, confidence, data.m, "bca over originals")
     if (edge := without_resampling(none, "originals")) is not None:
         return edge
-    without = concordance(data.score, data.is_deleted, data.original, data.m).leave_one_out()
+    without = data.sums.leave_one_out()
     if np.isnan(without).any():
         return replace(none, note="no interval: one original holds all queries of a role")
     values = _by_original(data, rng, n_boot)
@@ -122,18 +124,25 @@ def bca_by_original(
     spread = float(np.sum(pull**2)) ** 1.5
     acceleration = float(np.sum(pull**3)) / (6 * spread) if spread > 0 else 0.0
     z = bias + _expanded(data.m, confidence)
-    return _quantiles(none, values, ndtr(bias + z / (1 - acceleration * z)))
+    return _quantiles(none, values, ndtr(bias + z / (1 - acceleration * z)), data)
 
 
 @dataclass(frozen=True, eq=False)
 class _Sample:
-    """Queries `[Q]` of originals numbered from 0 to m - 1, and their AUC."""
+    """Queries `[Q]` of originals numbered from 0 to m - 1, and the sums behind their AUC."""
 
     score: Floats
     is_deleted: Bools
     original: Ints
-    m: int
-    auc: float
+    sums: Concordance
+
+    @property
+    def m(self) -> int:
+        return self.sums.deleted.size
+
+    @property
+    def auc(self) -> float:
+        return self.sums.auc
 
     @property
     def edge(self) -> float:
@@ -150,7 +159,7 @@ def _sample(score: ArrayLike, is_deleted: ArrayLike, original: ArrayLike, *, n_b
     deleted = _validate.flags("is_deleted", is_deleted, size=values.size)
     _validate.both_roles(deleted)
     labels, code = _validate.codes("original", original, size=values.size)
-    return _Sample(values, deleted, code, labels.size, concordance(values, deleted, code, labels.size).auc)
+    return _Sample(values, deleted, code, concordance(values, deleted, code, labels.size))
 
 
 def without_resampling(none: Interval, units: str) -> Interval | None:
@@ -205,7 +214,6 @@ def _expanded(m: int, confidence: float) -> Floats:
     return np.array([-1, 1]) * math.sqrt(m / (m - 1)) * stdtrit(m - 1, (1 + confidence) / 2)
 
 
-def _quantiles(none: Interval, values: Floats, levels: Floats) -> Interval:
+def _quantiles(none: Interval, values: Floats, levels: Floats, data: _Sample) -> Interval:
     low, high = np.quantile(values, levels).tolist()
-    note = "zero width: all resamples agree" if np.ptp(values) < 1e-12 else ""
-    return replace(none, low=low, high=high, note=note)
+    return not_nearer_than_stringer(replace(none, low=low, high=high), *data.sums.by_unit())

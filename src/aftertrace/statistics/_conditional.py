@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 from scipy.special import expit, logit, ndtri
 
 from aftertrace.statistics import _validate
+from aftertrace.statistics._alike import not_nearer_than_stringer
 from aftertrace.statistics._clopper_pearson import clopper_pearson
 from aftertrace.statistics._concordance import two_sample_wins
 from aftertrace.statistics._records import Interval
@@ -26,11 +27,11 @@ def auc_interval_one_pair(positive: ArrayLike, negative: ArrayLike, *, confidenc
     Conventions. At an AUC of exactly 0 or 1 the interval is Clopper-Pearson's on min(P, n) trials, one per disjoint
     comparison: conservative, since all P n comparisons agreed (`n` is then min(P, n)). With a single record on one
     side there is no interval. The ends are never nearer than those by the variance with a placement of 0 and one of 1
-    added to either sample: where most scores are tied, as after deterministic retraining, few records that are alike
-    would else give an interval of no width.
+    added to either sample, and, where nearly all placements of one are alike, as after deterministic retraining, than
+    Stringer's bounds: few records that are alike would else give an interval of no width.
 
-    Source: E. DeLong, D. DeLong, D. Clarke-Pearson, Biometrics 44 (1988); carried to the logit by the delta
-    method. Raises `ValueError` for an empty side or NaN.
+    Sources: E. DeLong, D. DeLong, D. Clarke-Pearson, Biometrics 44 (1988), carried to the logit by the delta
+    method; P. Bickel, Int. Stat. Rev. 60 (1992), on Stringer's bound. Raises `ValueError` for an empty side or NaN.
     """
     _validate.proportion("confidence", confidence)
     positive, negative = _validate.scores("positive", positive), _validate.scores("negative", negative)
@@ -49,7 +50,8 @@ def auc_interval_one_pair(positive: ArrayLike, negative: ArrayLike, *, confidenc
     half = z * error / (estimate * (1 - estimate))
     low, high = expit(logit(estimate) + np.array([-half, half])).tolist()
     least = z * float(np.sqrt(_of_few(above) / P + _of_few(below) / n))
-    return replace(none, low=max(0.0, min(low, estimate - least)), high=min(1.0, max(high, estimate + least)))
+    found = replace(none, low=max(0.0, min(low, estimate - least)), high=min(1.0, max(high, estimate + least)))
+    return not_nearer_than_stringer(found, above, below)
 
 
 def _of_few(placement: Floats) -> float:

@@ -8,8 +8,9 @@ from numpy.typing import ArrayLike
 from scipy.special import expit, logit, stdtrit
 
 from aftertrace.statistics import _validate
+from aftertrace.statistics._alike import not_nearer_than_stringer
 from aftertrace.statistics._bootstrap import without_resampling
-from aftertrace.statistics._concordance import ranks, wins
+from aftertrace.statistics._concordance import concordance, ranks, wins
 from aftertrace.statistics._records import Interval
 from aftertrace.statistics._validate import Floats, Ints
 
@@ -24,7 +25,8 @@ def auc_interval_crossed(
     Arguments, design, conventions and errors as `auc_interval_two_way`, whose standard deviation on the logit scale
     this is to first order: with a query's influence on the AUC (its placement less the AUC, over the number of its
     role), the squares of the influence's sums over each original, each record, and each of their meetings are added up.
-    As conservative as the bootstrap, since the variance of meetings enters three times. O(Q log Q).
+    As conservative as the bootstrap, since the variance of meetings enters three times. Where nearly all originals, or
+    nearly all records, are alike, no end is nearer than Stringer's bound for either. O(Q log Q).
 
     Source: A. Owen, Ann. Appl. Stat. 1 (2007), on the variance of the pigeonhole bootstrap; placements: DeLong (1988).
     """
@@ -44,11 +46,11 @@ def auc_interval_crossed(
     influence = (placement - estimate) / size
     meeting = unit * known.size + own
     error = math.sqrt(sum(_squares(influence, of) for of in (unit, own, np.unique(meeting, return_inverse=True)[1])))
-    if error < 1e-12:
-        return replace(none, low=estimate, high=estimate, note="zero width: all originals and records compare alike")
     half = stdtrit(units - 1, (1 + confidence) / 2) * error / (estimate * (1 - estimate))
     low, high = expit(logit(estimate) + np.array([-half, half])).tolist()
-    return replace(none, low=low, high=high)
+    sums = (concordance(values, deleted, of, len(names)) for of, names in ((unit, labels), (own, known)))
+    alike = (sample for each in sums for sample in each.by_unit())
+    return not_nearer_than_stringer(replace(none, low=low, high=high), *alike)
 
 
 def _squares(influence: Floats, of: Ints) -> float:

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 from scipy.special import expit, logit, ndtri
 
 from aftertrace.statistics import _validate
+from aftertrace.statistics._alike import not_nearer_than_stringer
 from aftertrace.statistics._clopper_pearson import clopper_pearson
 from aftertrace.statistics._jackknife import MIN_ORIGINALS, SATURATED, _disjoint_comparisons, _sums
 from aftertrace.statistics._records import Interval
@@ -35,8 +36,6 @@ def delong_clustered(
     # S10 / P + S01 / n + 2 S11 / (P n) is the sum of squares of both roles' deviations together.
     deviation = (sums.row / n - sums.deleted * estimate) / P + (sums.column / P - sums.unseen * estimate) / n
     error = float(np.sqrt(m / (m - 1) * np.sum(deviation**2)))
-    if error < 1e-12:
-        return replace(none, low=estimate, high=estimate, note="zero width: all originals compare alike")
     half = ndtri((1 + confidence) / 2) * error / (estimate * (1 - estimate))
     low, high = expit(logit(estimate) + np.array([-half, half])).tolist()
-    return replace(none, low=low, high=high)
+    return not_nearer_than_stringer(replace(none, low=low, high=high), *sums.by_unit())

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aftertrace.data import Frame
 from aftertrace.errors import InputError, TrainingError, UnsupportedError
+from aftertrace.models import Records
+from aftertrace.models._files import first_line
 from aftertrace.trainers._protocol import Base, Promise, Seeding, TrainingData
 
 if TYPE_CHECKING:
@@ -21,7 +24,8 @@ class SklearnTrainer:
     """Trains clones of `estimator`, whose own `random_state`s are replaced by numbers from the row's stream.
 
     Scaling and encoding that depend on records belong into a pipeline, so that each model fits them on its own
-    training records. Classes absent from a row get the posterior 0 (`-inf` in the log).
+    training records. Classes absent from a row get the posterior 0 (`-inf` in the log). Data with a `frame` reach the
+    classifier as a pandas data frame, others as an array.
     """
 
     estimator: "BaseEstimator"
@@ -58,11 +62,12 @@ class SklearnTrainer:
         fitted: list[Any] = []
         for row, stream in zip(keep, streams, strict=True):
             # parameters are the same for all rows: scikit-learn checks them for the first one
-            with sklearn.config_context(assume_finite=True, skip_parameter_validation=bool(fitted)):
+            with sklearn.config_context(assume_finite=data.frame is None, skip_parameter_validation=bool(fitted)):
                 model, warned = self._fit_row(copy.deepcopy(blank), data, row, seeds, stream)
                 fitted.append(model)
                 unconverged += warned
-        return SklearnModels(fitted, data.n_classes, {"models": len(fitted), "unconverged": unconverged})
+        counts = {"models": len(fitted), "unconverged": unconverged}
+        return SklearnModels(fitted, data.n_classes, counts, frame=data.frame)
 
     def _fit_row(
         self,
@@ -81,16 +86,7 @@ class SklearnTrainer:
         weight = {} if data.weight is None else {_weight_name(model): data.weight[records]}
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            try:
-                model.fit(data.x[records], data.label[records], **weight)
-            except (ValueError, TypeError) as error:
-                reason = str(error).strip().splitlines()[0]
-                if type(error).__name__ == "InvalidParameterError":  # its class is private to scikit-learn
-                    raise InputError(f"model.params: {reason}") from error
-                raise TrainingError(
-                    f"{type(self.estimator).__name__} could not be trained on {len(records)} records of "
-                    f"{np.unique(data.label[records]).size} classes: {reason}"
-                ) from error
+            _fit(model, _given(data.x[records], data.frame), data.label[records], weight)
         for warning in caught:
             if not issubclass(warning.category, ConvergenceWarning):
                 warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
@@ -105,26 +101,68 @@ class SklearnModels:
     n_classes: int
     counts: Mapping[str, int] = field(default_factory=dict)
     worst: Mapping[str, float] = field(default_factory=dict)
+    frame: Frame | None = None
 
     def __len__(self) -> int:
         return len(self.fitted)
 
     def log_posteriors(self, x: NDArray[np.float64], model: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Log of `predict_proba`, one call per model. [Q, F], [Q] -> [Q, K]"""
+        """Log of `predict_proba`, one call per model. [Q, F], [Q] -> [Q, K]
+
+        Raises `TrainingError` with the reason where a model does not answer, or with NaN.
+        """
         import sklearn
 
         values = np.zeros((len(x), self.n_classes))
-        with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
+        with sklearn.config_context(assume_finite=self.frame is None, skip_parameter_validation=True):
             for number in np.unique(model):
                 rows = np.flatnonzero(model == number)
                 fitted = self.fitted[number]
-                values[rows[:, None], fitted.classes_] = fitted.predict_proba(x[rows])
+                values[rows[:, None], fitted.classes_] = self._answer(fitted, x[rows])
         if np.isnan(values).any():
             raise TrainingError(
                 "A trained model answers NaN: its training diverged. Scale the columns, or lower the learning rate."
             )
         with np.errstate(divide="ignore"):
             return np.log(values)
+
+    def _answer(self, fitted: Any, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        given = _given(x, self.frame)
+        try:
+            return np.asarray(fitted.predict_proba(given))
+        except Exception as error:  # the user's own code, as in training
+            name = type(fitted).__name__
+            raise TrainingError(f"{name} could not answer for {len(x)} records: {_reason(error, given)}") from error
+
+
+def _given(x: NDArray[np.float64], frame: Frame | None) -> Any:
+    """What a classifier gets: the array, or the data frame that it is read back as."""
+    return x if frame is None else Records(columns=frame.read(x)).as_frame()
+
+
+def _fit(model: Any, given: Any, label: NDArray[np.int64], weight: Mapping[str, NDArray[np.float64]]) -> None:
+    try:
+        model.fit(given, label, **weight)
+    except Exception as error:  # the user's own code: it may fail with anything
+        if type(error).__name__ == "InvalidParameterError":  # its class is private to scikit-learn
+            raise InputError(f"model.params: {first_line(error)}") from error
+        raise TrainingError(
+            f"{type(model).__name__} could not be trained on {len(label)} records of {np.unique(label).size} classes: "
+            f"{_reason(error, given)}"
+        ) from error
+
+
+def _reason(error: Exception, given: Any) -> str:
+    """Why a classifier failed, and how to go on where it takes the other kind of input or has not seen a text."""
+    reason = first_line(error)
+    if isinstance(given, np.ndarray):
+        names_columns = isinstance(error, AttributeError | LookupError) or "dataframe" in reason.lower()
+        return f'{reason}. To name columns, set data.encoding = "frame": a data frame' if names_columns else reason
+    if "could not convert string" in reason:
+        return f'{reason}. Encode texts in a pipeline, or set data.encoding = "codes"'
+    if "unknown categories" in reason:
+        return f'{reason}. Its training records had no such text: set handle_unknown="ignore" of the encoder'
+    return reason
 
 
 def _weight_name(model: Any) -> str:
