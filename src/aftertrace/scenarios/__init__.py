@@ -14,9 +14,10 @@ from aftertrace.scenarios._canaries import check_canaries, guess_rules, judge_ca
 from aftertrace.scenarios._draw import Queries, Unit, draw_units
 from aftertrace.scenarios._experiment import Experiment, examples, find_experiment
 from aftertrace.scenarios._exposure import expose
+from aftertrace.scenarios._identity import circumstances
 from aftertrace.scenarios._plan import Plan, plan
 from aftertrace.scenarios._risk import limits_of, read_limits
-from aftertrace.scenarios._run import Run, circumstances, run_experiment
+from aftertrace.scenarios._run import Run, run_experiment
 from aftertrace.scenarios._sequential import MOST_ORIGINALS
 from aftertrace.scenarios._settings import (
     AttackSettings,

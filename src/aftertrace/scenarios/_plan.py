@@ -21,9 +21,10 @@ from aftertrace.scenarios._assess import Assessment, Progress, assess
 from aftertrace.scenarios._certify import compare, n_certified, pair_to_compare
 from aftertrace.scenarios._draw import SIDES, Unit
 from aftertrace.scenarios._experiment import Experiment
+from aftertrace.scenarios._facts import counts_of, overfitting_of
 from aftertrace.scenarios._memory import process_bytes, within
 from aftertrace.scenarios._persons import Persons
-from aftertrace.scenarios._run import counts_of, overfitting_of, result_of
+from aftertrace.scenarios._run import result_of
 from aftertrace.scenarios._sides import attacked, drawn_units, person_at, released, simulations_of
 from aftertrace.scenarios._simulate import Simulation, simulate, trainer_of, warm_up
 from aftertrace.scenarios._verdict import Judgement

@@ -1,55 +1,49 @@
 """An experiment, from its file to its result on disk."""
 
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from aftertrace._hashing import canonical, digest
+from aftertrace._hashing import canonical
 from aftertrace.attacks import Adversary, Attack
 from aftertrace.data import Dataset, DataSpec, load
 from aftertrace.defenses import utility_cost
 from aftertrace.engine import Engine, InProcess
 from aftertrace.errors import ExperimentError
-from aftertrace.posteriors import Features, Posteriors, Role, Use
+from aftertrace.posteriors import Features
 from aftertrace.procedures import Procedure
 from aftertrace.results import (
-    Certificate,
     Counts,
     DataSummary,
     DeletionUnit,
     Outcome,
     Overfitting,
-    PrivacyResult,
     Result,
     Scores,
     SequentialResult,
-    Spread,
     Training,
 )
 from aftertrace.scenarios._assess import Assessment, Progress, assess
 from aftertrace.scenarios._certify import certify
-from aftertrace.scenarios._draw import SIDES
 from aftertrace.scenarios._experiment import Experiment
+from aftertrace.scenarios._facts import counts_of, overfitting_of, privacy_of, training_of
 from aftertrace.scenarios._groups import groups_of
+from aftertrace.scenarios._identity import circumstances, default_folder, identity_of
 from aftertrace.scenarios._memory import process_bytes, within
 from aftertrace.scenarios._persons import Persons
 from aftertrace.scenarios._remedy_training import Workshop, what_if_training
 from aftertrace.scenarios._sequential import MOST_ORIGINALS, decide
 from aftertrace.scenarios._sides import attacked, drawn_units, person_at, released, simulations_of
-from aftertrace.scenarios._simulate import LIBRARIES, Probe, Simulation, library_version, trainer_of, warm_up
+from aftertrace.scenarios._simulate import Probe, Simulation, warm_up
 from aftertrace.scenarios._statements import not_tested, run_notes, threat_model
 from aftertrace.scenarios._toml import to_toml
 from aftertrace.scenarios._units import obtain, side_of
 from aftertrace.scenarios._verdict import Judgement
 from aftertrace.store import RunFolder, make_folder
-from aftertrace.trainers import Private, Size, is_compiled
+from aftertrace.trainers import is_compiled
 
 COMPILING = "note: the first run after an installation compiles the trainers, which takes about a minute"
 
@@ -167,12 +161,12 @@ def run_experiment(
     )
     judged = target if persons is None else persons.table
     counts = counts_of(judged, [*shadow_facts, *target_facts])
-    training = _training(simulations["target"].procedure, [*shadow_facts, *target_facts], certificate)
+    training = training_of(simulations["target"].procedure, [*shadow_facts, *target_facts], certificate)
     overfitting = overfitting_of(target_facts)
     result = replace(
         result_of(experiment, procedure, data, assessment, counts, training, overfitting, sequence),
         utility=utility,
-        privacy=_privacy(experiment, simulations["target"], assessment),
+        privacy=privacy_of(experiment, simulations["target"], assessment),
         remedy=None
         if not what_if or assessment.verdict.outcome is Outcome.INVALID
         else what_if_training(
@@ -248,42 +242,6 @@ def result_of(
     )
 
 
-def circumstances(device: str) -> dict[str, Any]:
-    """When, on what and with which libraries: for the manifest, never for the result."""
-    return {
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "libraries": {name: library_version(name) for name in ("aftertrace", *LIBRARIES, "pyarrow")},
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "device": device,
-    }
-
-
-def default_folder(identity: Mapping[str, Any], experiment: Experiment) -> Path:
-    """A folder below `runs/`, the same for the same experiment, so that running it again resumes it."""
-    return Path("runs") / f"{type(experiment.data).name}-{experiment.model.name.split(':')[-1]}-{digest(identity)[:8]}"
-
-
-def identity_of(experiment: Experiment, simulations: Mapping[str, Simulation]) -> dict[str, Any]:
-    """What a run folder keeps for its life. The numbers of originals may grow, attacks and verdict may change."""
-    settings = experiment.as_dict()
-    simulation, other = simulations["target"], simulations["shadow"]
-    scenario = settings["scenario"]
-    for side in SIDES:
-        scenario[side] = {key: value for key, value in scenario[side].items() if key != "originals"}
-    del scenario["attacked"]  # the queries are the same
-    return {
-        "seed": experiment.seed,
-        "data": {"name": simulation.data.name, "fingerprint": simulation.data.fingerprint},
-        "model": settings["model"],
-        "shadow": {"model": settings["shadow"]["model"], "data": other.data.fingerprint},
-        "procedure": canonical(simulation.procedure),
-        "scenario": scenario,
-        "probes": canonical(simulation.probes),
-        "device": simulation.device.partition(":")[0],
-    }
-
-
 def _describe_models(simulation: Simulation, folder: RunFolder) -> None:
     """What the arrays in `models/` are of."""
     make_folder(folder.models_path)
@@ -293,64 +251,6 @@ def _describe_models(simulation: Simulation, folder: RunFolder) -> None:
         "classes": list(simulation.data.classes),
     }
     folder.write_json("models/models.json", description)
-
-
-def counts_of(target: Posteriors, facts: Sequence[Mapping[str, Any]]) -> Counts:
-    evaluated = target.role[target.use == Use.EVALUATE]
-    return Counts(
-        originals=len(np.unique(target.original)),
-        pairs=len(np.unique(target.pair)),
-        deleted=int((evaluated == Role.DELETED).sum()),
-        unseen=int((evaluated == Role.UNSEEN).sum()),
-        held_out=int((target.use == Use.HELD_OUT).sum()),
-        retained=int((evaluated == Role.RETAINED).sum()),
-        models=sum(each["counts"].get("models", 0) for each in facts),
-        unconverged=sum(each["counts"].get("unconverged", 0) for each in facts),
-    )
-
-
-def _training(
-    procedure: Procedure, facts: Sequence[Mapping[str, Any]], certificate: Certificate | None
-) -> Training | None:
-    """What the result says of the training; None for a procedure of the user's own."""
-    trainer = trainer_of(procedure)
-    if trainer is None:
-        return None
-    names = sorted({name for each in facts for name in each["worst"]})
-    return Training(
-        trainer=type(trainer).__name__,
-        promise=trainer.promise.value,
-        fallbacks=sum(each["counts"].get("fallbacks", 0) for each in facts),
-        worst={name: max(each["worst"].get(name, 0.0) for each in facts) for name in names},
-        certificate=certificate,
-        shards_without_a_class=sum(each["counts"].get("shards_without_a_class", 0) for each in facts),
-    )
-
-
-def _privacy(experiment: Experiment, target: Simulation, assessment: Assessment) -> PrivacyResult | None:
-    """What a private trainer promises, beside what was found."""
-    trainer, scenario = trainer_of(target.procedure), experiment.scenario
-    if not isinstance(trainer, Private):
-        return None
-    shards = experiment.procedure.shards if experiment.procedure.name == "sisa" else 1
-    size = Size(
-        records=scenario.target.records // shards,
-        features=target.data.x.shape[1],
-        classes=len(target.data.classes),
-        models=1,
-    )
-    found = next(each for each in assessment.attacks if each.name == experiment.verdict.attack)
-    models = 2 if scenario.attacked == "retained" else 1
-    return PrivacyResult.of(trainer.guarantee(size), found.auc, models=models)
-
-
-def overfitting_of(facts: Sequence[Mapping[str, float]]) -> Overfitting:
-    train, test = (np.array([each[name] for each in facts]) for name in ("train_accuracy", "test_accuracy"))
-    return Overfitting(train_accuracy=_spread(train), test_accuracy=_spread(test), gap=_spread(train - test))
-
-
-def _spread(values: np.ndarray) -> Spread:
-    return Spread(mean=float(values.mean()), low=float(values.min()), high=float(values.max()))
 
 
 def _public_settings(experiment: Experiment, procedure: Procedure | None) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from aftertrace.posteriors import Posteriors
 from aftertrace.procedures import Procedure
 from aftertrace.scenarios._assess import Progress
 from aftertrace.scenarios._experiment import Experiment
+from aftertrace.scenarios._identity import default_folder, identity_of
 from aftertrace.scenarios._memory import process_bytes, within
-from aftertrace.scenarios._run import default_folder, identity_of
 from aftertrace.scenarios._sides import attacked, drawn_units, person_at, released, simulations_of
 from aftertrace.scenarios._toml import to_toml
 from aftertrace.scenarios._units import obtain, side_of
