@@ -84,6 +84,18 @@ def test_columns_by_name(estimator):
     np.testing.assert_allclose(answers, fitted.predict_proba(numbers), rtol=1e-12)
 
 
+def test_names_that_lightgbm_made_up_for_an_array_are_none():
+    """Before 4.7 it said that an array had columns Column_0, Column_1, ..."""
+    fitted = clone(ESTIMATORS[-1]).fit(X, Y)
+    fitted._fitted_with_feature_names = True  # 4.7 says so no more
+    assert list(fitted.feature_names_in_) == ["Column_0", "Column_1", "Column_2"]
+    model, answers = open_model(fitted), fitted.predict_proba(X)
+    np.testing.assert_array_equal(model.answer(Records(array=X)), answers)
+    np.testing.assert_array_equal(model.answer(Records(columns=dict(zip("abc", X.T, strict=True)))), answers)
+    by_name = Records(columns=dict(zip(fitted.feature_names_in_[::-1], X.T[::-1], strict=True)))
+    np.testing.assert_array_equal(model.answer(by_name), answers)
+
+
 def test_a_pipeline_that_chooses_columns(tmp_path):
     skops.io.dump(NAMED, tmp_path / "model.skops")
     model = open_model(tmp_path / "model.skops")

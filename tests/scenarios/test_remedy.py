@@ -61,7 +61,8 @@ def test_a_leak_has_a_remedy_that_holds_again(leaky):
     best = remedy.option(remedy.recommended)
     assert best.passes
     assert best.kind == "release"
-    assert best.changes == (f"defense={best.name}",)
+    assert best.changes == ("defense=LabelOnly",)
+    assert best.name == "predicted class only"
     assert remedy.confirmed
     assert remedy.again.name == best.name
     assert remedy.again.auc.confidence == 0.95
@@ -237,13 +238,13 @@ def test_an_option_must_hold_against_every_attack():
 
 
 def test_a_stronger_attack_than_the_verdicts_is_named():
-    remedy = what_if(None, moved_both_ways(), LogitDrop(), judgement(auc=0.65))
+    remedy = what_if(None, moved_both_ways(), LogitDrop(), judgement(auc=0.7))
     assert remedy.option("as it is").note == (
-        "the verdict is that of LogitDrop, which stays within every limit here too; EucDist does not"
+        "the verdict is by LogitDrop alone, which stays within every limit here too; EucDist does not"
     )
     assert remedy.sentence.endswith(
-        '"As it is" does not pass, though the verdict may: the verdict is that of LogitDrop, which stays within every '
-        "limit here too; EucDist does not."
+        '"As it is" does not pass, though the verdict may: the verdict is by LogitDrop alone, which stays within '
+        "every limit here too; EucDist does not."
     )
 
 
@@ -251,7 +252,7 @@ def test_wider_intervals_than_the_verdicts_are_named():
     table = brought(0.6, pairs=20)
     remedy = what_if(None, table, LogitDrop(), judgement(auc=0.7))
     note = remedy.option("as it is").note
-    assert note.startswith("the verdict is that of LogitDrop, by narrower intervals; those of 99.5%")
+    assert "alone and narrower intervals; by those of 99.5%, which hold for all options together" in note
     assert note in remedy.sentence
 
 

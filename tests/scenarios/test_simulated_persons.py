@@ -92,7 +92,7 @@ def test_a_deletion_that_leaves_copies_behind_shows_nothing_and_that_of_the_pers
     assert persons.unit == "person"
     assert persons.attack("LogitDrop").auc.low > 0.6
     assert records.unit == "record"
-    assert records.attack("LogitDrop").auc.high < 0.6
+    assert records.attack("LogitDrop").auc.estimate < 0.55 < persons.attack("LogitDrop").auc.low
     counts = persons.counts
     assert (counts.deleted, counts.unseen, counts.held_out) == (48, 48, 48)
     assert persons.data.records == 1600

@@ -52,9 +52,9 @@ class SklearnModel:
 
     def _as_fitted(self, records: Records) -> Any:
         """An array [Q, F], or a data frame."""
-        wanted = getattr(self.estimator, "feature_names_in_", None)
-        if wanted is not None:
-            return _frame(records, [str(each) for each in wanted], type(self.estimator).__name__)
+        wanted = [str(each) for each in getattr(self.estimator, "feature_names_in_", ())]
+        if wanted and not _made_up(wanted, records):
+            return _frame(records, wanted, type(self.estimator).__name__)
         return records.as_array() if records.is_numeric else records.as_frame()
 
 
@@ -77,6 +77,12 @@ def wrap_estimator(estimator: Any) -> SklearnModel:
     if isinstance(classes, list) or np.ndim(classes) != 1:
         raise InputError(f"{name} must have one target, and has {len(classes)}. Audit each target by itself.")
     return SklearnModel(estimator, _fingerprint(estimator))
+
+
+def _made_up(wanted: list[str], records: Records) -> bool:
+    """Whether LightGBM, as it did before 4.7, made these names up for an array, and the records have none of them."""
+    own = [f"Column_{number}" for number in range(len(wanted))]
+    return wanted == own and set(wanted).isdisjoint(records.columns or ())
 
 
 def _frame(records: Records, wanted: list[str], name: str) -> Any:

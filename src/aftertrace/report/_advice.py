@@ -2,18 +2,21 @@
 
 from collections.abc import Iterator
 
-from aftertrace.results import ControlResult, Outcome, RemedyOption, Result
+from aftertrace.report._records import _share
+from aftertrace.results import ControlResult, LimitCheck, Outcome, RemedyOption, Result, Standing
 
 _HEADLINES = {
     Outcome.LEAKS: "An outsider can tell which {unit}s {fate}.",
     Outcome.WITHIN: "What an outsider can tell stays within your limits.",
-    Outcome.TOO_COSTLY: "Nothing shows beyond your limits, but the update costs too much accuracy.",
+    Outcome.TOO_COSTLY: "The update costs more accuracy than you accept.",
     Outcome.NOT_SHOWN: "No leak was found, which is no proof that there is none.",
     Outcome.INCONCLUSIVE: "The figures do not decide.",
     Outcome.INVALID: "This audit cannot be used.",
 }
 _FATES = {"deleted": "were deleted", "retained": "stayed in the model"}
 _LOW_RATES = (0.01, 0.1)
+LEAST_LOST = 0.0005
+"""Of accuracy, as far as a page's digits go."""
 
 
 def headline(result: Result) -> str:
@@ -89,15 +92,18 @@ def advice(result: Result) -> Iterator[str]:
             yield "Weigh what was not tested, below."
             yield "Audit every further version: what several of them show adds up."
         case Outcome.TOO_COSTLY:
-            yield "Do not publish it yet: the leak is acceptable, the loss of accuracy is not."
+            leak = (
+                "whether the leak is within your limits is open, too" if _open_leaks(result) else "the leak is within"
+            )
+            yield f"Do not publish it yet: the loss of accuracy is beyond your limit; {leak}."
             yield from _remedy(result)
-            yield "Or accept the cost, and say so: raise the limit of accuracy_loss."
+            yield "Or accept the cost, and say so: raise the limit of `accuracy_loss`."
         case Outcome.NOT_SHOWN:
             yield "Set limits before you decide: without one, no audit can say that a model is good enough."
             yield from _still_possible(result)
             yield "Weigh what was not tested, below."
         case Outcome.INCONCLUSIVE:
-            yield "Until this is decided, treat the model as if deletions showed."
+            yield _meanwhile(result)
             yield _larger(result)
             if result.remedy is not None:
                 yield from _remedy(result)
@@ -133,8 +139,8 @@ def _remedy(result: Result) -> Iterator[str]:
 def _price(option: RemedyOption) -> str:
     if option.accuracy_lost is None:
         return ""
-    points = 100 * option.accuracy_lost.estimate
-    return " and costs no accuracy" if points < 0.05 else f" and costs {points:.1f} points of accuracy"
+    lost = option.accuracy_lost.estimate
+    return f" and cost {'no' if lost < LEAST_LOST else f'{_share(lost)} of'} accuracy"
 
 
 def _still_possible(result: Result) -> Iterator[str]:
@@ -147,13 +153,36 @@ def _still_possible(result: Result) -> Iterator[str]:
         )
 
 
+def _open(result: Result) -> list[LimitCheck]:
+    """The limits that are undecided."""
+    return [check for check in result.verdict.checks if check.standing is Standing.UNDECIDED]
+
+
+def _open_leaks(result: Result) -> list[LimitCheck]:
+    return [check for check in _open(result) if check.name != "accuracy_loss"]
+
+
+def _meanwhile(result: Result) -> str:
+    if result.verdict.checks and not _open_leaks(result):
+        return (
+            "The leak is within your limits. Whether the loss of accuracy is too is open: until then, do not publish."
+        )
+    return "Until this is decided, treat the model as if deletions showed."
+
+
 def _larger(result: Result) -> str:
+    """How to decide; limits that could not be measured say beside them what that takes."""
+    unmeasured = any(check.estimate is None for check in _open(result))
+    rest = " The table of limits says what it takes to measure the rest." if unmeasured else ""
     more = result.verdict.more_originals
     if more is not None:
-        return f"Repeat the audit with about {more} more originals."
+        return f"Repeat the audit with about {more} more originals, which would decide the AUC.{rest}"
     if result.widening is not None:
-        return "Repeat the audit with more records, or simulate more pairs of versions: the recipe is below."
-    return "Repeat the audit with more originals or records."
+        return (
+            f"Repeat the audit with more {result.unit}s, or simulate more pairs of versions: the recipe is below.{rest}"
+        )
+    more_of = "more records" if result.counts.originals == 1 else "more originals"
+    return f"Repeat the audit with {more_of}.{rest}"
 
 
 def _repair(control: ControlResult) -> str:

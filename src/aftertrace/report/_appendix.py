@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aftertrace._hashing import digest
-from aftertrace.report._records import DASH, flat_settings
+from aftertrace.report._records import DASH, _percent, _share, flat_settings
 from aftertrace.results import Result
 from aftertrace.statistics import Interval, RateAtFpr
 
@@ -18,6 +18,17 @@ GLOSSARY = (
     ("Classical attack", "membership inference: it looks at the original model alone"),
     ("AUC", "how often a deleted record is ranked above an unseen one; 0.5 is guessing, 1 is always"),
     ("TPR at an FPR", "share of deleted records found, when that share of unseen ones is accused wrongly"),
+    ("False alarm", "an unseen record that the attack takes for a deleted one"),
+    ("Balanced accuracy", "mean of the shares of deleted and of unseen records that are told right; 50 % is guessing"),
+    ("p (Holm)", "how likely so much would be by chance alone, raised for the number of comparisons; small is telling"),
+    (
+        "Told one by one",
+        "named singly, at a false discovery rate: of all that are named so, that share is wrong on average",
+    ),
+    (
+        "Brier score",
+        "mean squared distance of the posteriors from the truth; 0 is certain and right, 2 certain and wrong",
+    ),
     ("Logit drop", "how much confidence in the true class the update took away, as a difference of log odds"),
     ("DegCount", "share of records about which the attack is surer than the classical one, and right"),
     ("DegRate", "how much surer, on average, as a difference of probabilities"),
@@ -27,6 +38,28 @@ GLOSSARY = (
     ),
     ("Undecided", "the limit lies inside the interval: the audit is too small to tell on which side the truth is"),
 )
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """A figure, and its method in words; `is_share`: shown in percent."""
+
+    name: str
+    found: Interval
+    method: str
+    is_share: bool = False
+
+    @property
+    def cells(self) -> tuple[str, str, str, str]:
+        """Name, estimate, interval and n."""
+        found = self.found
+        if found.low is None or found.high is None:
+            return self.name, self._words(found.estimate), DASH, f"{found.n}"
+        ends = f"{self._words(found.low)} to {self._words(found.high)} ({_percent(found.confidence)})"
+        return self.name, self._words(found.estimate), ends, f"{found.n}"
+
+    def _words(self, value: float) -> str:
+        return _share(value, 2) if self.is_share else f"{value:z.4f}"
 
 
 @dataclass(frozen=True)
@@ -48,10 +81,7 @@ class Appendix:
 def appendix(result: Result, manifest: Mapping[str, Any], *, release: Iterable[str]) -> Appendix:
     """All that the first two parts leave out."""
     methods: dict[str, int] = {}
-    figures = tuple(
-        (name, *_cells(interval), f"{interval.n}", f"{methods.setdefault(method, len(methods) + 1)}")
-        for name, interval, method in _intervals(result)
-    )
+    figures = tuple((*each.cells, f"{methods.setdefault(each.method, len(methods) + 1)}") for each in _figures(result))
     return Appendix(
         figures=figures,
         methods=tuple(methods),
@@ -65,40 +95,34 @@ def appendix(result: Result, manifest: Mapping[str, Any], *, release: Iterable[s
     )
 
 
-def _intervals(result: Result) -> Iterator[tuple[str, Interval, str]]:
-    """Every figure that has a method: its name, itself, and the method in words."""
+def _figures(result: Result) -> Iterator[_Figure]:
+    """Every figure that has a method."""
     for attack in result.attacks:
-        yield f"AUC, {attack.name}", attack.auc, _sentence(attack.auc.method, attack.auc.note)
+        yield _figure(f"AUC, {attack.name}", attack.auc)
         for rate in attack.rates:
             yield from _rate(rate, attack.name)
     for each in result.slices:
-        yield f"AUC, {each.by}: {each.group}", each.auc, _sentence(each.auc.method, each.auc.note)
+        yield _figure(f"AUC, {each.by}: {each.group}", each.auc)
     for control in result.controls:
-        yield f"Control {control.name}", control.auc, _sentence(control.auc.method, control.auc.note)
+        yield _figure(f"Control {control.name}", control.auc)
     if result.update is not None:
-        lost = result.update.lost
-        yield "Accuracy lost by the update", lost, _sentence(lost.method, lost.note)
+        yield _figure("Accuracy lost by the update", result.update.lost, is_share=True)
     if result.utility is not None:
-        for name, cost in (
-            ("Accuracy lost by the defense", result.utility.accuracy_lost),
-            ("Brier score added by the defense", result.utility.brier_added),
-        ):
-            yield name, cost, _sentence(cost.method, cost.note)
+        yield _figure("Accuracy lost by the defense", result.utility.accuracy_lost, is_share=True)
+        yield _figure("Brier score added by the defense", result.utility.brier_added)
 
 
-def _rate(rate: RateAtFpr, attack: str) -> Iterator[tuple[str, Interval, str]]:
+def _figure(name: str, found: Interval, *, is_share: bool = False) -> _Figure:
+    return _Figure(name, found, _sentence(found.method, found.note), is_share)
+
+
+def _rate(rate: RateAtFpr, attack: str) -> Iterator[_Figure]:
     if rate.tpr is not None:
         method = (
             f"{rate.tpr.method}, over {rate.n_positive} attacked and {rate.n_negative} unseen queries; threshold from "
             f"{rate.n_calibration} held-out unseen ones."
         )
-        yield f"TPR at {rate.fpr:.0%} FPR, {attack}", rate.tpr, method
-
-
-def _cells(interval: Interval) -> tuple[str, str]:
-    if interval.low is None or interval.high is None:
-        return f"{interval.estimate:z.4f}", DASH
-    return f"{interval.estimate:z.4f}", f"{interval.low:z.4f} to {interval.high:z.4f} ({interval.confidence:.1%})"
+        yield _Figure(f"TPR at {_share(rate.fpr, 0)} FPR, {attack}", rate.tpr, method, is_share=True)
 
 
 def _remarks(result: Result) -> Iterator[tuple[str, str]]:
@@ -120,7 +144,7 @@ def _degradation(result: Result) -> Iterator[tuple[str, ...]]:
     for attack in result.attacks:
         if (found := attack.degradation) is not None:
             counts = (f"{each}" for each in (found.wins, found.ties, found.losses))
-            yield attack.name, f"{found.deg_count:.0%}", *counts, f"{found.deg_rate:+z.3f}"
+            yield attack.name, _share(found.deg_count), *counts, f"{found.deg_rate:+z.3f}"
 
 
 def _sentence(text: str, note: str) -> str:

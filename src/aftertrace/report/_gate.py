@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from aftertrace.report._records import _percent
+from aftertrace.report._sentences import why_no_interval
 from aftertrace.results import ControlResult, LimitCheck, Outcome, Result, Standing
 from aftertrace.statistics import Interval
 
@@ -105,7 +107,7 @@ def _found(check: LimitCheck) -> str:
     if check.estimate is None:
         return f"{head}, and was not measured: {check.note}."
     if check.low is None or check.high is None:
-        return f"{head}, and is {check.estimate:.3f} without an interval: {check.note}."
+        return f"{head}, and is {check.estimate:.3f} without an interval: {why_no_interval(check.note)}."
     return f"{head}, and is {check.estimate:.3f} ({_ends(check)}; n = {check.n}, {check.method})."
 
 
@@ -127,4 +129,4 @@ def _control(control: ControlResult) -> GateLine:
 def _ends(found: LimitCheck | Interval) -> str:
     if found.low is None or found.high is None:
         return "no interval"
-    return f"{100 * found.confidence:.4g}% interval {found.low:.3f} to {found.high:.3f}"
+    return f"{_percent(found.confidence)} interval {found.low:.3f} to {found.high:.3f}"

@@ -62,8 +62,8 @@ def without_gaps(
     return tuple(heads[place] for place in kept), tuple(tuple(row[place] for place in kept) for row in rows)
 
 
-def _interval(interval: Interval) -> str:
-    return _with_ends(interval, lambda value: f"{value:.2f}")
+def _interval(found: Interval | LimitCheck, *, digits: int = 2) -> str:
+    return _with_ends(found, lambda value: f"{value:z.{digits}f}")
 
 
 def _shares(found: Interval | LimitCheck, *, digits: int = 1) -> str:
@@ -81,7 +81,8 @@ def _share(value: float, digits: int = 1) -> str:
     return f"{100 * value:z.{digits}f}{NBSP}%"
 
 
-def _confidence(value: float) -> str:
+def _percent(value: float) -> str:
+    """With as many digits as it has, such as a limit or a confidence."""
     return f"{100 * value:.4g}{NBSP}%"
 
 

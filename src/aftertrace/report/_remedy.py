@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from aftertrace.report._records import DASH, _confidence, _interval, _share, _shares, _with_ends, without_gaps
+from aftertrace.report._records import DASH, _percent, _interval, _share, _shares, without_gaps
 from aftertrace.results import LimitCheck, Remedy, RemedyOption, Standing
 from aftertrace.statistics import Interval
 
@@ -72,7 +72,7 @@ def remedies(remedy: Remedy) -> Remedies:
 
 
 def _basis(remedy: Remedy) -> str:
-    raised = "" if remedy.confidence is None else f", by intervals of {_confidence(remedy.confidence)}"
+    raised = "" if remedy.confidence is None else f", by intervals of {_percent(remedy.confidence)}"
     confirmed = f"; what is recommended was tried again on {remedy.confirming} others" if remedy.again else ""
     attacks = f" Attacks mounted anew on each: {', '.join(remedy.attacks)}." if remedy.attacks else ""
     return f"Options are judged on {remedy.choosing} {remedy.unit}{raised}{confirmed}.{attacks}"
@@ -122,7 +122,7 @@ def _added(option: RemedyOption) -> str:
     found = option.brier_added
     if _costs_nothing(option, found):
         return "0"
-    return DASH if found is None else _with_ends(found, lambda value: f"{value:z.3f}")
+    return DASH if found is None else _interval(found, digits=3)
 
 
 def _costs_nothing(option: RemedyOption, found: Interval | None) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from aftertrace.report._records import _share, _shares, _with_ends
+from aftertrace.report._records import _interval, _share, _shares
 from aftertrace.results import Discoveries, Result
 from aftertrace.statistics import Interval
 
@@ -41,7 +41,7 @@ def release_sentences(result: Result) -> Iterator[str]:
         yield (
             f"The defense costs {_told(cost.accuracy_lost, _shares(cost.accuracy_lost))} of accuracy on unseen records "
             f"({_share(cost.accuracy)} without, {_share(cost.defended_accuracy)} with it; {cost.queries} queries) and "
-            f"adds {_told(cost.brier_added, _added(cost.brier_added))} to the Brier score, the mean squared distance "
+            f"adds {_told(cost.brier_added, _interval(cost.brier_added, digits=3))} to the Brier score, the mean squared distance "
             f"from the truth: 0 is certain and right, 2 certain and wrong."
         )
     if result.privacy is not None:
@@ -62,7 +62,3 @@ def why_no_interval(note: str) -> str:
 def _told(interval: Interval, words: str) -> str:
     """`words` of it, and why it has no interval."""
     return words if interval.low is not None else f"{words}: {why_no_interval(interval.note)}"
-
-
-def _added(interval: Interval) -> str:
-    return _with_ends(interval, lambda value: f"{value:z.3f}")

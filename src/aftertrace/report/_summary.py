@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from aftertrace.report._advice import advice, headline, meaning
 from aftertrace.report._forest import AucScale, Dot
-from aftertrace.report._records import _BADGES, _interval
-from aftertrace.report._sentences import queried
+from aftertrace.report._records import _BADGES, _interval, _percent, _share, _shares
+from aftertrace.report._sentences import queried, why_no_interval
 from aftertrace.results import LimitCheck, Outcome, Result, Standing
 from aftertrace.statistics import Interval
 
+NOT_MEASURED = "not measured"
 _STANDINGS = {
     Standing.EXCEEDED: ("Exceeded", "bad"),
     Standing.WITHIN: ("Within", "good"),
@@ -25,8 +26,8 @@ _MEASURES = {
 
 @dataclass(frozen=True)
 class Measure:
-    """One limit, or what it would be about: `accepted` is empty where no limit was set, `note` says why nothing was
-    measured.
+    """One limit, or what it would be about: `accepted` is empty where no limit was set, `note` says why there is no
+    figure or no interval.
     """
 
     name: str
@@ -84,7 +85,7 @@ def summary(result: Result) -> Summary:
 def _note(auc: Interval) -> str:
     if auc.low is None or auc.high is None:
         return "no interval"
-    return f"{auc.low:.2f} to {auc.high:.2f}, {auc.confidence:.0%} interval"
+    return f"{auc.low:.2f} to {auc.high:.2f}, {_percent(auc.confidence)} interval"
 
 
 def measures(result: Result) -> Iterator[Measure]:
@@ -95,7 +96,7 @@ def measures(result: Result) -> Iterator[Measure]:
         check = checks.get(name)
         found = _found(name, result) if check is None else _checked(check)
         if found:
-            note = "" if check is None or check.estimate is not None else check.note
+            note = "" if check is None or check.low is not None else why_no_interval(check.note)
             standing, tone = ("No limit set", "none") if check is None else _STANDINGS[check.standing]
             accepted = "" if check is None else _accepted(check)
             words = {"who": who, "unit": result.unit}
@@ -105,11 +106,7 @@ def measures(result: Result) -> Iterator[Measure]:
 
 
 def _accepted(check: LimitCheck) -> str:
-    return (
-        f"{1 - check.limit:.2f} to {check.limit:.2f}"
-        if check.name == "auc"
-        else f"at most {100 * check.limit:.4g}\u00a0%"
-    )
+    return f"{1 - check.limit:.2f} to {check.limit:.2f}" if check.name == "auc" else f"at most {_percent(check.limit)}"
 
 
 def _found(name: str, result: Result) -> str:
@@ -120,7 +117,7 @@ def _found(name: str, result: Result) -> str:
             return _interval(attack.auc)
         case "tpr_at_1pct":
             rates = [rate.tpr for rate in attack.rates if rate.fpr == 0.01 and rate.tpr is not None]
-            return _shares(rates[0].estimate, rates[0].low, rates[0].high) if rates else ""
+            return _shares(rates[0]) if rates else ""
         case "per_record":
             told = result.discoveries
             return "" if told is None or told.unseen < told.needed else f"{told.after} of {told.deleted}"
@@ -129,22 +126,10 @@ def _found(name: str, result: Result) -> str:
 
 def _accuracies(result: Result) -> str:
     cost = result.update
-    return "" if cost is None else _shares(cost.lost.estimate, cost.lost.low, cost.lost.high)
+    return "" if cost is None else _shares(cost.lost)
 
 
 def _checked(check: LimitCheck) -> str:
     if check.estimate is None:
-        return "not measured"
-    if check.name == "auc":
-        return _interval(Interval(check.estimate, check.low, check.high, check.confidence, check.n, check.method))
-    return _shares(check.estimate, check.low, check.high)
-
-
-def _shares(estimate: float, low: float | None, high: float | None) -> str:
-    if low is None or high is None:
-        return f"{_share(estimate)} (no interval)"
-    return f"{_share(estimate)} ({_share(low)} to {_share(high)})"
-
-
-def _share(value: float) -> str:
-    return f"{100 * value:z.1f}\u00a0%"
+        return NOT_MEASURED
+    return _interval(check) if check.name == "auc" else _shares(check)

@@ -3,11 +3,16 @@
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
+from aftertrace.report._records import DASH, NBSP, _percent, _share, without_gaps
 from aftertrace.report._sentences import discoveries_sentence, queried, release_sentences
-from aftertrace.report._summary import measures
+from aftertrace.report._summary import NOT_MEASURED, measures
 from aftertrace.results import AttackResult, ControlResult, Outcome, Result
 from aftertrace.statistics import Interval
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 MOST_GROUPS = 14
 """Of these, all are printed; of more, those where a leak is shown."""
@@ -35,7 +40,6 @@ _Cells = Mapping[tuple[str | None, str | None], AttackResult]
 def as_text(result: Result, *, width: int | None = None, colour: bool | None = None) -> str:
     """Verdict, attacks, controls and notes. `width` and `colour`: as the terminal has them, if not given."""
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     columns = width or min(shutil.get_terminal_size((100, 24)).columns, 100)
@@ -63,65 +67,71 @@ def as_text(result: Result, *, width: int | None = None, colour: bool | None = N
             "Classical attacks see the original model alone. TPR@10%: found at 10 % false alarms.", style="dim"
         )
         console.print()
-        console.print(_main_table(result, Table))
+        console.print(_main_table(result))
         if result.slices:
-            console.print(_slices_table(result, Table))
-        trained = _trained_table(result, Table)
+            console.print(_slices_table(result))
+        trained = _trained_table(result)
         if trained is not None:
             console.print(trained)
             console.print("* differs from the classical attack with the same classifier (Holm, 5 %)", style="dim")
             console.print()
         for line in _closing_lines(result):
             console.print(line, markup=False)
-    return capture.get().strip("\n")
+    return capture.get().replace(NBSP, " ").strip("\n")
 
 
-def _main_table(result: Result, table_class: type) -> object:
-    confidence = result.attacks[0].auc.confidence
-    table = table_class(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("Attack", no_wrap=True)
-    for heading in ("AUC", f"{confidence:.0%} interval", "classical", "p (Holm)", "TPR@10%", "TPR@1%"):
-        table.add_column(heading, justify="right")
-    for attack in result.attacks:
-        if attack.classifier is not None:
-            continue
-        name = f"{attack.name} (classical)" if attack.classical else attack.name
-        table.add_row(name, f"{attack.auc.estimate:.2f}", _ends(attack.auc), *_against(attack, result), *_rates(attack))
-    table.add_row("")
-    return table
+def _main_table(result: Result) -> "Table":
+    shown = [attack for attack in result.attacks if attack.classifier is None]
+    confidence = _percent(result.attacks[0].auc.confidence)
+    heads, rows = without_gaps(
+        ("AUC", f"{confidence} interval", "classical", "p (Holm)", "TPR@10%", "TPR@1%"),
+        [(f"{each.auc.estimate:.2f}", _ends(each.auc), *_against(each, result), *_rates(each)) for each in shown],
+    )
+    names = [f"{attack.name} (classical)" if attack.classical else attack.name for attack in shown]
+    return _table("Attack", heads, names, rows)
 
 
-def _slices_table(result: Result, table_class: type) -> object:
+def _slices_table(result: Result) -> "Table":
     """For whom: the groups, or of many the telling ones."""
-    table = table_class(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column(f"For whom, by {result.verdict.attack}")
-    for heading in (result.attacked.name.lower(), "AUC", "interval", "p (Holm)"):
-        table.add_column(heading, justify="right")
     shown = result.slices
     if len(shown) > MOST_GROUPS:
         shown = tuple(each for each in shown if each.p_holm is not None and each.p_holm <= 0.05)
-    for each in shown:
-        table.add_row(
-            f"{each.by}: {each.group}",
-            f"{each.deleted}",
-            f"{each.auc.estimate:.2f}",
-            _ends(each.auc),
-            "none" if each.p_holm is None else _p(each.p_holm),
-        )
-    if len(shown) < len(result.slices):
-        table.add_row(f"{len(result.slices) - len(shown)} more groups, where no leak is shown, in the report")
-    table.add_row("")
+    heads, rows = without_gaps(
+        (result.attacked.name.lower(), "AUC", "interval", "p (Holm)"),
+        [(f"{each.deleted}", f"{each.auc.estimate:.2f}", _ends(each.auc), _p(each.p_holm)) for each in shown],
+    )
+    names = [f"{each.by}: {each.group}" for each in shown]
+    rest = len(result.slices) - len(shown)
+    note = f"{rest} more groups, where no leak is shown, in the report" if rest else ""
+    return _table(f"For whom, by {result.verdict.attack}", heads, names, rows, note=note)
+
+
+def _table(
+    first: str, heads: Iterable[str], names: Iterable[str], rows: Iterable[tuple[str, ...]], *, note: str = ""
+) -> "Table":
+    """Names, the figures of each, and a last line."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(first, overflow="fold")
+    for head in heads:
+        table.add_column(head, justify="right", no_wrap=True)
+    for name, row in zip(names, rows, strict=True):
+        table.add_row(name, *row)
+    table.add_row(note)
     return table
 
 
-def _trained_table(result: Result, table_class: type) -> object | None:
+def _trained_table(result: Result) -> "Table | None":
     """Features by classifiers: AUC, and a star where it differs from the classical attack."""
+    from rich.table import Table
+
     trained: _Cells = {(each.feature, each.classifier): each for each in result.attacks if each.classifier is not None}
     if not trained:
         return None
     features = list(dict.fromkeys(feature for feature, _ in trained))
     classifiers = list(dict.fromkeys(classifier for _, classifier in trained))
-    table = table_class(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("Trained on shadow models, AUC")
     for classifier in classifiers:
         table.add_column(str(classifier), justify="right")
@@ -149,11 +159,12 @@ def _against(attack: AttackResult, result: Result) -> tuple[str, str]:
     if attack.against is None:
         return "", ""
     opponent = result.attack(attack.against.opponent)
-    p_value = attack.against.p_holm
-    return f"{opponent.auc.estimate:.2f}", "none" if p_value is None else _p(p_value)
+    return f"{opponent.auc.estimate:.2f}", _p(attack.against.p_holm)
 
 
-def _p(value: float) -> str:
+def _p(value: float | None) -> str:
+    if value is None:
+        return DASH
     return "<.0001" if value < 0.0001 else f"{value:.4f}".lstrip("0") if value < 0.1 else f"{value:.2f}"
 
 
@@ -169,8 +180,8 @@ def _closing_lines(result: Result) -> Iterable[str]:
     if result.overfitting is not None:
         own = result.overfitting
         yield (
-            f"Target models: accuracy {own.train_accuracy.mean:.3f} on training records, "
-            f"{own.test_accuracy.mean:.3f} on unseen ones."
+            f"Target models: accuracy {_share(own.train_accuracy.mean)} on training records, "
+            f"{_share(own.test_accuracy.mean)} on unseen ones."
         )
     yield from release_sentences(result)
     if result.remedy is not None:
@@ -180,6 +191,7 @@ def _closing_lines(result: Result) -> Iterable[str]:
     if result.training is not None and result.training.certificate is not None:
         yield f"Certificate: {result.training.certificate.sentence}"
     refused = {rate.refused for attack in result.attacks for rate in attack.rates if rate.refused}
+    refused -= {check.note for check in result.verdict.checks}  # said beside the limit
     for line in (*sorted(refused), *result.notes):
         yield f"Note: {line}"
 
@@ -188,7 +200,9 @@ def _limit_lines(result: Result) -> Iterable[str]:
     """Every limit beside what was found."""
     for row in measures(result):
         if row.accepted:
-            yield f"Limit: {row.name}: accepted {row.accepted}, found {row.found}: {row.standing.lower()}."
+            found = row.found if row.found == NOT_MEASURED else f"found {row.found}"
+            why = f"; {row.note}" if row.note else ""
+            yield f"Limit: {row.name}: accepted {row.accepted}, {found}: {row.standing.lower()}{why}."
 
 
 def _control(control: ControlResult) -> str:

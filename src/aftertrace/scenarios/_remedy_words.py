@@ -91,12 +91,12 @@ def why_not(judgement: Judgement, found: Sequence[tuple[AttackResult, Sequence[L
         return ""
     if judgement.attack not in beyond:
         return (
-            f"the verdict is that of {judgement.attack}, which stays within every limit here too; "
+            f"the verdict is by {judgement.attack} alone, which stays within every limit here too; "
             f"{_listed(beyond)} {'does' if len(beyond) == 1 else 'do'} not"
         )
     return (
-        f"the verdict is that of {judgement.attack}, by narrower intervals; those of {_percent(judgement.confidence)} "
-        f"that hold for all options together leave it undecided here"
+        f"the verdict is by {judgement.attack} alone and narrower intervals; by those of "
+        f"{_percent(judgement.confidence)}, which hold for all options together, it is undecided here"
     )
 
 

@@ -35,6 +35,7 @@ from aftertrace.statistics._matching import Matching, matched_queries
 from aftertrace.statistics._mean import mean_interval
 from aftertrace.statistics._multiple import benjamini_hochberg, holm, unseen_needed
 from aftertrace.statistics._one_run import epsilon_one_run, one_run_guesses, one_run_p_value
+from aftertrace.statistics._paired import AucDifference, auc_difference_one_pair
 from aftertrace.statistics._planted import PLANTED_AUC, planted_leak
 from aftertrace.statistics._power import VarianceComponents, originals_needed, variance_components
 from aftertrace.statistics._privacy import (
@@ -63,6 +64,7 @@ from aftertrace.statistics._signflip import sign_flip_test, sign_flip_tests
 __all__ = [
     "MIN_ORIGINALS",
     "PLANTED_AUC",
+    "AucDifference",
     "BlindTest",
     "CeilingCheck",
     "ConfidenceSequence",
@@ -79,6 +81,7 @@ __all__ = [
     "auc",
     "auc_by_original",
     "auc_ceiling",
+    "auc_difference_one_pair",
     "auc_interval",
     "auc_interval_crossed",
     "auc_interval_one_pair",

@@ -33,7 +33,7 @@ def not_nearer_than_stringer(interval: Interval, *samples: Floats) -> Interval:
     if interval.low is None or interval.high is None:
         return interval
     tail = (1 - interval.confidence) / 2
-    bounds = [(1 - _upper(1 - each, tail), _upper(each, tail)) for each in samples if _nearly_alike(each)]
+    bounds = [(1 - _upper(1 - each, tail), _upper(each, tail)) for each in samples if nearly_alike(each)]
     low = min([interval.low, *(low for low, _ in bounds)])
     high = max([interval.high, *(high for _, high in bounds)])
     if (low, high) == (interval.low, interval.high):
@@ -47,7 +47,8 @@ def units_needed(alike: float, limit: float, *, confidence: float) -> int:
     return 1 if left <= 0 else int(np.ceil(np.log((1 - confidence) / 2) / np.log(left)))
 
 
-def _nearly_alike(values: Floats) -> bool:
+def nearly_alike(values: Floats) -> bool:
+    """Whether most of values [m] are equal and fewer than 6 differ."""
     differing = values.size - np.unique(_rounded(values), return_counts=True)[1].max()
     return bool(differing < min(FEWEST_DIFFERING, values.size / 2))
 

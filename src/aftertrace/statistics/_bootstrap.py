@@ -47,8 +47,8 @@ def auc_interval_two_way(
     80 %), 98 to 100 % without any, close to 100 % with 6 originals.
 
     Conventions as in `auc_interval`: no interval below 6 originals (or records of a role); Stringer's bounds where
-    nearly all originals, or records, are alike; at an AUC of 0 or 1 Clopper-Pearson's, with one trial per original or record of a role, whichever
-    is fewest. Replicates in which a role got no weight are left out.
+    nearly all originals, or records, are alike; at an AUC of 0 or 1 Clopper-Pearson's, with one trial per original or
+    record of a role, whichever is fewest. Replicates in which a role got no weight are left out.
 
     Source: A. Owen, Ann. Appl. Stat. 1 (2007); P. McCullagh, Bernoulli 6 (2000). O(n_boot Q), in blocks of at most
     8 MB. Raises `ValueError` for NaN, a role without queries, arrays that do not fit or `n_boot` below 100.

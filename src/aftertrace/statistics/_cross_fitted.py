@@ -1,5 +1,6 @@
 """Intervals for scores that were learned, in folds, from the very queries that they are judged on."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -22,5 +23,10 @@ def cross_fitted_interval(interval: Interval, *, folds: int) -> Interval:
         return interval
     centre = logit(interval.estimate)
     ends = np.clip([interval.low, interval.high], 1e-300, 1 - 1e-16)
-    low, high = expit(centre + (logit(ends) - centre) * np.sqrt(1 + folds / (folds - 1))).tolist()
+    low, high = expit(centre + (logit(ends) - centre) * widening(folds)).tolist()
     return replace(interval, low=low, high=high, method=f"{interval.method}, widened for cross-fitting")
+
+
+def widening(folds: int) -> float:
+    """How many times wider: sqrt(1 + folds / (folds - 1))."""
+    return math.sqrt(1 + folds / (folds - 1))

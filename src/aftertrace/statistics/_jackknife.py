@@ -102,7 +102,7 @@ def _disjoint_comparisons(sums: Concordance) -> int:
 def _interval(
     estimate: float, without: Floats, values: tuple[Floats, ...], *, edge: float, trials: int, confidence: float
 ) -> Interval:
-    """The interval from the estimate, the estimates `[m]` without each original, and what originals are by themselves."""
+    """The interval from the estimate, the estimates `[m]` without each original, and each one's own `values` [m]."""
     m = without.size
     none = Interval(estimate, None, None, confidence, m, METHOD)
     if m < MIN_ORIGINALS:

@@ -9,7 +9,9 @@ from aftertrace.statistics._records import Interval
 def mean_interval(values: NDArray[np.float64], *, confidence: float) -> Interval:
     """Student's t interval for the mean of `values` [m], independent, one per original; m at least 2.
 
-    Of finite AUCs or differences it may reach beyond what they can be. Raises `ValueError` for fewer than two values.
+    Of finite AUCs or differences it may reach beyond what they can be; of equal values it has no width, which is right
+    only where they cannot but be equal (see `share_difference` for what may be lost). Raises `ValueError` for fewer
+    than two values.
     """
     from scipy.stats import t
 

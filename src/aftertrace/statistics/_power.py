@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.special import logit, nctdtr, stdtrit
 
 from aftertrace.statistics import _validate
+from aftertrace.statistics._alike import units_needed
 from aftertrace.statistics._concordance import ranks, wins
 from aftertrace.statistics._jackknife import MIN_ORIGINALS
 from aftertrace.statistics._validate import Floats, Ints
@@ -74,8 +75,9 @@ def originals_needed(
     pilot therefore asks for too few: measured with a true AUC of .63 against .5 and `power` .8, pilots of 10 originals
     gave a true power of .44 to 1 (10 to 90 % of pilots, median .83), of 30 .56 to .98, of 100 .68 to .93.
 
-    The power is that of the t test on the logit scale (noncentral t, m - 1 degrees of freedom). At least 6; None where
-    the pilot's AUC is the limit, or 10 million originals would not do.
+    The power is that of the t test on the logit scale (noncentral t, m - 1 degrees of freedom). Of a pilot without any
+    variance, as when no output moved: as many as would do if they are all alike. At least 6; None where the pilot's AUC
+    is the limit, or 10 million originals would not do.
 
     Raises `ValueError` for `limit`, `power` or `confidence` outside (0, 1), `pairs` below 1, or a pilot with AUC 0 or
     1, whose variance says nothing.
@@ -93,7 +95,9 @@ def originals_needed(
         return None
 
     def decides(m: int) -> bool:
-        return error == 0 or _power(distance / error * math.sqrt(m), m, confidence) >= power
+        if error == 0:
+            return m >= units_needed(pilot.auc, limit, confidence=confidence)
+        return _power(distance / error * math.sqrt(m), m, confidence) >= power
 
     if not decides(MOST_ORIGINALS):
         return None

@@ -1,24 +1,34 @@
 """The interval for a mean difference of shares, where few differ."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import betaincinv
 
 from aftertrace.statistics import _validate
+from aftertrace.statistics._alike import nearly_alike
+from aftertrace.statistics._jackknife import MIN_ORIGINALS
+from aftertrace.statistics._mean import mean_interval
 from aftertrace.statistics._records import Interval
+from aftertrace.statistics._validate import Floats
 
 
-def share_difference(difference: ArrayLike, *, confidence: float = 0.95) -> Interval:
+def share_difference(difference: ArrayLike, *, original: ArrayLike | None = None, confidence: float = 0.95) -> Interval:
     """Interval for the mean of `difference` [n] in -1..1: what each of n independent units lost, as a share.
 
     With few changes a t interval would be far too narrow, and of no width where nothing changed. Losses and gains have
-    an exact interval each, and the two are combined: R. Newcombe, Statistics in Medicine 17 (1998), method 10, with the
+    an exact interval each, and the two are combined: R. Newcombe, Statistics in Medicine 17 (1998), method 10, with
     ends of Clopper and Pearson.
 
     Deviation: shares between 0 and 1, as of a person with several records, count as parts of a success. No variable in
     0..1 varies more than a success of the same chance, so the interval is wider than it need be, and not narrower.
+
+    `original` [n]: whose units they are, where there are several originals. Then the mean over originals of theirs,
+    with Student's t (from 6 originals on; below, no interval); where nearly all originals have the same mean and fewer
+    than 6 differ, as when nothing or little changed, no end is nearer than Newcombe's over all units. That takes these
+    as independent: it does not cover a rare original that loses much, if none was met.
 
     >>> round(share_difference([0] * 49 + [1]).estimate, 3)
     0.02
@@ -27,6 +37,32 @@ def share_difference(difference: ArrayLike, *, confidence: float = 0.95) -> Inte
     values = np.asarray(difference, dtype=np.float64)
     if values.ndim != 1 or not values.size or not (np.abs(values) <= 1).all():
         raise ValueError(f"`difference` must be numbers [n] from -1 to 1, at least one, got shape {values.shape}.")
+    pooled = _newcombe(values, confidence)
+    if original is None:
+        return pooled
+    labels, unit = _validate.codes("original", original, size=values.size)
+    return pooled if labels.size == 1 else _of_originals(np.bincount(unit, values) / np.bincount(unit), pooled)
+
+
+def _of_originals(means: Floats, pooled: Interval) -> Interval:
+    """Over originals' means [m], not nearer than `pooled` over all units where the originals hardly differ."""
+    m, estimate, confidence = means.size, float(means.mean()), pooled.confidence
+    if m < MIN_ORIGINALS:
+        note = f"no interval: at least {MIN_ORIGINALS} originals are needed, got {m}"
+        return Interval(estimate, None, None, confidence, m, "none", note)
+    found = mean_interval(means, confidence=confidence)
+    if not nearly_alike(means):
+        return found
+    below, above = (
+        max(abs(own - estimate), abs(other - pooled.estimate))
+        for own, other in ((found.low, pooled.low), (found.high, pooled.high))
+        if own is not None and other is not None
+    )
+    method = f"{found.method}, not nearer than Newcombe over records as few differ"
+    return replace(found, low=max(-1.0, estimate - below), high=min(1.0, estimate + above), method=method)
+
+
+def _newcombe(values: Floats, confidence: float) -> Interval:
     n, estimate, tail = len(values), float(values.mean()), (1 - confidence) / 2
     lost, gained = (_ends(float(part.sum()), n, tail) for part in (np.maximum(values, 0), np.maximum(-values, 0)))
     (worse, worse_low, worse_high), (better, better_low, better_high) = lost, gained

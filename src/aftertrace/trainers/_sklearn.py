@@ -1,9 +1,12 @@
 """Any scikit-learn classifier or pipeline, one fit per row. The slow obvious twin of every faster trainer."""
 
 import copy
+import hashlib
+import inspect
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -171,8 +174,9 @@ def _weight_name(model: Any) -> str:
 
 
 def _describe(value: Any) -> Any:
-    """A scikit-learn object as plain values."""
+    """A scikit-learn object as plain values; what it calls, by name and text."""
     from sklearn.base import BaseEstimator
+    from sklearn.compose import make_column_selector
 
     match value:
         case BaseEstimator():
@@ -183,4 +187,23 @@ def _describe(value: Any) -> Any:
             return [_describe(item) for item in value]
         case type():
             return f"{value.__module__}.{value.__qualname__}"
+        case slice():
+            return repr(value)
+        case make_column_selector():
+            return {"class": "sklearn.compose.make_column_selector", **_describe(vars(value))}
+        case partial():
+            return {"partial": _describe([value.func, value.args, value.keywords])}
+        case Mapping():
+            return {name: _describe(item) for name, item in value.items()}
+    if callable(value) and hasattr(value, "__name__"):
+        name = getattr(value, "__qualname__", value.__name__)
+        return {"function": f"{getattr(value, '__module__', None)}.{name}", "code": _code(value)}
     return value
+
+
+def _code(function: Any) -> str | None:
+    """A digest of a function's text; None where it has none."""
+    try:
+        return hashlib.sha256(inspect.getsource(function).encode()).hexdigest()
+    except (OSError, TypeError):  # built in, or typed into the interpreter
+        return None
