@@ -29,10 +29,13 @@ docs: setup
 	$(BIN)/python docs/_site/reference.py
 	$(BIN)/mkdocs build --strict
 
+# Of numba two versions would overwrite what the other has compiled.
+lowest: export NUMBA_CACHE_DIR := $(CURDIR)/.venv-lowest/numba
 lowest:
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-lowest.txt -e '.[dev]'
-	.venv-lowest/bin/pytest -n 2 --dist loadfile
+	.venv-lowest/bin/aftertrace compile
+	OMP_NUM_THREADS=1 .venv-lowest/bin/pytest -n 2 --dist loadfile
 
 bench: setup
 	$(BIN)/python benchmarks/trainers.py

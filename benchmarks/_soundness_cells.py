@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 
 import numpy as np
+from _soundness_few import FEW, cross_fitted_alarms
 from scipy.optimize import brentq
 from scipy.special import expit, ndtr, ndtri
 
@@ -464,6 +465,11 @@ def _cells():
         yield f"coverage/sequence/{law}", Cell(partial(sequence_covers, law=law))
     for m in (10, 30):
         yield f"coverage/rates/{m}", Cell(partial(rates_cover, originals=m))
+    for words, audit in FEW.items():
+        yield f"coverage/few/{words}", Cell(audit)
+    for deleted, unseen in ((60, 100), (150, 150)):
+        audit = partial(cross_fitted_alarms, deleted=deleted, unseen=unseen)
+        yield f"leak-free/cross-fitted/{deleted} deleted, {unseen} unseen", Cell(audit, audits=500, block=25)
     for mechanism, by_epsilon in TRIALS.items():
         for epsilon, numbers in by_epsilon.items():
             for bound, trials in zip(BY_MECHANISM, numbers, strict=True):

@@ -26,7 +26,8 @@ from aftertrace.engine import choose
 from aftertrace.results import Limits
 from aftertrace.scenarios import Experiment, Judgement, simulate
 from aftertrace.scenarios._remedy import what_if
-from aftertrace.scenarios._remedy_options import Trained, Yardstick, judged_one, release_candidates
+from aftertrace.scenarios._remedy_candidates import release_candidates
+from aftertrace.scenarios._remedy_options import Trained, Yardstick, judged_one
 from aftertrace.scenarios._sides import attacked, drawn_units, simulations_of
 from aftertrace.scenarios._units import side_of
 
@@ -110,10 +111,10 @@ def main():
         started = time.monotonic()
         context = (seed, *tables(seed, ORIGINALS * options.repetitions, engine))
         print(f"\nseed {seed}: trained in {time.monotonic() - started:.0f} s")
-        candidates = list(release_candidates())
+        candidates = list(release_candidates(len(context[1].classes)))
         aucs = {candidates[n].name: auc for n, auc in engine.map(truth, context, candidates) if auc is not None}
         for name, auc in aucs.items():
-            print(f"  {name:18} true AUC {auc.estimate:.3f} ({auc.low:.3f} to {auc.high:.3f})")
+            print(f"  {name:20} true AUC {auc.estimate:.3f} ({auc.low:.3f} to {auc.high:.3f})")
         tasks = [(number, limit) for limit in LIMITS for number in range(options.repetitions)]
         found = [answer for _, answer in engine.map(repetition, context, tasks)]
         for limit in LIMITS:

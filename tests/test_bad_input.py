@@ -59,7 +59,8 @@ def scales(x):
     return shares(x, 1)
 def scales_too(x): return scales(x)
 def factory(): sys.exit(0)
-one.classes = two.classes = ["0", "1"]
+for each in (one, two, three, logits, nan, complexes, fails, short, ends):
+    each.classes = ["0", "1"]
 turned.classes, other.classes = ["1", "0"], ["0", "2"]
 """
 
@@ -218,7 +219,29 @@ def test_records_that_do_not_fit(make, says):
 
 
 def test_a_column_with_a_meaning_is_no_class():
-    refused(*models("one", "two"), *RECORDS, "--label-column", "record", says="must be another one than record, person")
+    refused(
+        *models("one", "two"),
+        *RECORDS,
+        "--label-column",
+        "record",
+        says="must be another one than record, role, person",
+    )
+
+
+def test_persons_under_another_name():
+    says = "must be a column 'client' with whose record each is; .*--person-column"
+    refused(*POSTERIORS, "--person-column", "client", says=says)
+    refused(*models("one", "two"), *RECORDS, "--person-column", "client", says=says)
+    for name, rows in (("d.csv", range(DELETED)), ("u.csv", range(DELETED, N))):
+        write(name, ("client", "label", "f0", "f1", "f2"), [(f"c{k // 2}", LABEL[k], *X[k]) for k in rows])
+    done = audit(*models("one", "two"), *RECORDS, "--person-column", "client")
+    print(done.stdout)
+    assert f"{N} records of {N // 2} persons" in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize("option", ["--deleted", "--unseen", "--retained", "--records"])
+def test_records_beside_posteriors(option):
+    refused(*POSTERIORS, option, "d.csv", says=f"`{option[2:]}` is for models; .* in a column `role`, or in .*--role")
 
 
 def test_few_deleted_records_are_a_note_and_a_wide_interval():
@@ -331,7 +354,12 @@ def linked(name):
 
 def test_latin_letters_of_another_encoding():
     Path("a.csv").write_bytes(Path("a.csv").read_bytes().replace(b"r7,", "ré,".encode("latin-1")))
-    refused(*POSTERIORS, says="a.csv: not a readable .csv file .*UTF8")
+    says = "csv: must be UTF-8 text, and line 9 holds the byte 0xE9, which is a letter in Latin-1 .* as 'CSV UTF-8'"
+    refused(*POSTERIORS, says=says)
+    Path("d.csv").write_bytes(Path("d.csv").read_bytes().replace(b"r7,", "ré,".encode("latin-1")))
+    refused(*models("one", "two"), *RECORDS, says=f"d.{says}")
+    Path("a.csv.gz").write_bytes(gzip.compress(Path("a.csv").read_bytes()))
+    refused("--before", "a.csv.gz", "--after", "b.csv", says="a.csv.gz: must be UTF-8 text, and line 9 holds")
 
 
 @pytest.mark.parametrize("option", ["--before", "--deleted", "--role", "--features"])

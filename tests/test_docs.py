@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pydantic
 import pytest
 import skops.io
 from sklearn.datasets import load_breast_cancer
@@ -238,6 +239,7 @@ def test_the_shell_completes(typed, offered):
     assert done.stdout.split() == [offered]
 
 
+@pytest.mark.skipif(tuple(map(int, pydantic.VERSION.split(".")[:2])) < (2, 13), reason="they write fewer descriptions")
 def test_the_schema_is_the_one_in_the_docs():
     """Written from `Result.schema()`; a difference is a change of the format."""
     assert json.loads((ROOT / "docs" / "result.schema.json").read_text()) == Result.schema()

@@ -61,9 +61,9 @@ def given_to(action, folder, **inputs):
     return {name: values[match[1]] for name, match in found.items()}
 
 
-def pretend(folder, code=0):
-    """A stand-in for `aftertrace` that writes down what it is given, one argument a line."""
-    stand_in = folder / "bin" / "aftertrace"
+def pretend(folder, code=0, name="aftertrace"):
+    """A stand-in for a command that writes down what it is given, one argument a line."""
+    stand_in = folder / "bin" / name
     stand_in.parent.mkdir()
     stand_in.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > given.txt\nexit {code}\n')
     stand_in.chmod(0o755)
@@ -98,12 +98,34 @@ def test_the_workflow_gives_what_the_action_takes(action):
 
 
 @pytest.mark.parametrize(
+    ("extras", "wanted"),
+    [
+        ("", ""),
+        ("onnx,skops", "[onnx,skops]"),
+        ("x]; touch stolen; $(touch stolen)", "[x]; touch stolen; $(touch stolen)]"),
+    ],
+)
+def test_the_action_installs_itself_with_extras(action, tmp_path, extras, wanted):
+    pretend(tmp_path, name="python")
+    (install,) = [each for each in action["runs"]["steps"] if "pip install" in each.get("run", "")]
+    assert install["env"] == {"EXTRAS": "${{ inputs.extras }}"}
+    done = shell(["-c", install["run"]], tmp_path, EXTRAS=extras, GITHUB_ACTION_PATH="/a path/aftertrace")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "given.txt").read_text().splitlines()[-1] == f"/a path/aftertrace{wanted}"
+    assert not (tmp_path / "stolen").exists()
+
+
+@pytest.mark.parametrize(
     ("more", "further"),
     [
         ({}, []),
         (
             {"deleted": "a b.csv", "unseen": "$(touch stolen)", "args": "--match --label-column class"},
             ["--deleted", "a b.csv", "--unseen", "$(touch stolen)", "--match", "--label-column", "class"],
+        ),
+        (
+            {"args": "--match\n--attack LogitDrop   --claim '*'; touch stolen\n"},
+            ["--match", "--attack", "LogitDrop", "--claim", "'*';", "touch", "stolen"],
         ),
     ],
 )

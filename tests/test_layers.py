@@ -15,17 +15,18 @@ LAYERS = [
     {"cli", "pytest_plugin"},
     {"_api"},
     {"_audit"},
-    {"_brought"},
+    {"_brought", "_question"},
+    {"_given"},
     {"reproduction"},
     {"interchange", "report", "scenarios"},
-    {"results"},
+    {"_keys", "results"},
     {"engine", "store"},
     {"attacks", "procedures"},
     {"trainers", "defenses"},
     {"models"},
     {"data", "posteriors", "statistics"},
     {"_arrow", "_hashing"},
-    {"errors", "_random", "_spelling"},
+    {"errors", "_numbering", "_random", "_spelling"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 PACKAGES = sorted(path.parent.name for path in SOURCE.glob("*/__init__.py"))

@@ -2,13 +2,16 @@
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from numpy.typing import ArrayLike
 
-from aftertrace._brought import Versions, brought_of
+from aftertrace._brought import Opened, brought_of, title_of
+from aftertrace._given import Form, Versions, attacks_of, check_arguments, outputs_of
+from aftertrace._keys import keep_key, key_in, key_of
+from aftertrace._question import identity_of, question
 from aftertrace.attacks import Attack
 from aftertrace.engine import choose
 from aftertrace.errors import InputError, StoreError
@@ -17,17 +20,18 @@ from aftertrace.results import Claim, Limits, Outcome, Result, Scores
 from aftertrace.scenarios import (
     AuditSettings,
     Experiment,
-    ShadowSide,
+    ShadowPlan,
     audit_posteriors,
+    check_taught,
     circumstances,
     limits_of,
-    shadow_side,
+    shadow_plan,
 )
+from aftertrace.scenarios._remedy import require_limits
+from aftertrace.scenarios._starter import SIMULATION
 from aftertrace.store import RunFolder, write_atomically
 
 T = TypeVar("T")
-KEY_FILE = "pseudonyms.key"
-"""The key of the report's pseudonyms, in the run's folder, readable by its owner only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +97,28 @@ class Audit:
         write_atomically(Path(path), scores_to_csv(self.scores))
         return Path(path)
 
+    def to_simulation(self, path: Path | str) -> Path:
+        """Write the start of an experiment that widens one pair to many, with blanks to fill in.
+
+        Raises `InputError` where the audit has none to write (several pairs, or a shadow side, whose own file widens
+        it), and where another file is there already: it may have been filled in.
+        """
+        text, path = self.starter, Path(path)
+        if not text:
+            raise InputError(
+                "Only an audit of one pair without a shadow side starts an experiment, and this is none. Run the file "
+                "of its shadow side, or add originals."
+            )
+        if path.exists() and not (path.is_file() and path.read_bytes() == text.encode()):
+            raise InputError(f"{path}: must be a new file, and is there already: it is left as it is. Name another.")
+        write_atomically(path, text.encode())
+        return path
+
+    @property
+    def starter(self) -> str:
+        """The text that `to_simulation` writes; empty where there is none."""
+        return "" if self.result.widening is None else self.result.widening.starter
+
     @classmethod
     def of_folder(cls, path: Path | str) -> "Audit":
         """The audit of a finished run's folder. Raises `StoreError` if there is none or it is damaged."""
@@ -124,6 +150,7 @@ def audit(
     role: Path | str | Sequence[str] | None = None,
     person: Any = None,
     label_column: str = "label",
+    person_column: str = "person",
     classes: Sequence[str] | None = None,
     outputs: str = "auto",
     trust_pickle: bool = False,
@@ -133,7 +160,7 @@ def audit(
     shadow: Experiment | Path | str | None = None,
     procedure: Procedure | None = None,
     seed: int = 0,
-    attacks: Sequence[Attack] = (),
+    attacks: Sequence[Attack | str] = (),
     features: Path | str | ArrayLike | None = None,
     match: bool = False,
     what_if: bool = False,
@@ -154,6 +181,7 @@ def audit(
       {"deleted": [...], "unseen": [...]}; in files a column. A file that holds a pickle is opened with `trust_pickle`
       only, since it runs code of whoever made it.
     * Files of posteriors (`aftertrace.posteriors.read_versions`), with `role` as a further file or a column.
+      `label_column` and `person_column`: what files call the columns of classes and of persons.
     * Folders of SACRO-ML targets, two (`aftertrace.interchange.read_sacro`).
     * A table of `Posteriors` as `before` alone, from wherever it is.
     * Arrays [Q, K] of the same queries, with `label` [Q] in 0..K-1, `role` [Q], and perhaps `person` [Q].
@@ -164,18 +192,33 @@ def audit(
     of the AUC. `shadow`: an experiment with data and training like yours; its shadow side is simulated, and teaches
     the attacks that learn; `procedure` replaces its model and procedure, as in `run`. `features`: what is known of
     the records, for the blind control (a file of `record` and features, or numbers [Q, F]); records given to models
-    are seen by it anyway. `match`: leave out deleted and unseen queries until they are alike in class and features.
-    `what_if`: try other releases of the same answers, and recommend the cheapest within the limits. With `out`,
-    result, scores and the key of the pseudonyms are kept in that folder; `force` replaces what another audit left
-    there. `jobs`, `memory`, `data_dir`: of the shadow side, as in `run`.
+    are seen by it anyway. `attacks` are added, as they are or by name. `match`: leave out deleted and unseen queries
+    until they are alike in class and features. `what_if`: try other releases of the same answers, and recommend the
+    cheapest within the limits. With `out`, result, scores and the key of the pseudonyms are kept in that folder, and
+    with one pair of models a `simulation.toml` to fill in (`Audit.to_simulation`), unless one is there; `force`
+    replaces what another audit, of other models or with other settings, left there. `jobs`, `memory`, `data_dir`: of
+    the shadow side, as in `run`.
 
     Raises `InputError` and its children for what cannot be read or does not fit, and `TrainingError` where a model
     fails.
     """
-    limits = limits_of(limits)
-    if what_if and claim is None and not limits.given():
-        raise InputError("What would pass needs limits to pass: give some, such as auc = 0.6, got none.")
-    key = secrets.token_bytes(32) if out is None else _key_in(Path(out)) or secrets.token_bytes(32)
+    check_arguments(
+        between=between,
+        classes=classes,
+        trust_pickle=trust_pickle,
+        claim=claim,
+        shadow=shadow,
+        procedure=procedure if shadow is None else None,
+        match=match,
+        what_if=what_if,
+        out=out,
+        memory=memory,
+        data_dir=data_dir,
+    )
+    settings = AuditSettings(limits=limits_of(limits), claim=claim, confidence=confidence, seed=seed, match=match)
+    if what_if:
+        require_limits(settings.judgement("LogitDrop"))
+    attacks, engine = attacks_of(attacks), choose(jobs)
     versions = Versions(
         references=(before, *between, *(() if after is None else (after,))),
         deleted=deleted,
@@ -186,63 +229,87 @@ def audit(
         role=role,
         person=person,
         classes=None if classes is None else tuple(map(str, classes)),
-        outputs=outputs,
+        outputs=outputs_of(outputs),
         trust_pickle=trust_pickle,
         features=features,
         label_column=label_column,
+        person_column=person_column,
+    )
+    plan = None if shadow is None else _shadow_plan(shadow, procedure, data_dir, versions)
+    asked = question(
+        settings,
+        attacks=attacks,
+        shadow=None if plan is None else plan.experiment,
+        procedure=procedure,
+        what_if=what_if,
     )
     if out is not None:
-        RunFolder.check_free(Path(out), force=force)
-    brought, opened = brought_of(versions, key=key, progress=progress)
-    side = (
-        None if shadow is None else _shadow(shadow, procedure, brought.table.classes, jobs, memory, data_dir, progress)
-    )
-    result, scores = audit_posteriors(
-        brought,
-        AuditSettings(limits=limits, claim=claim, confidence=confidence, seed=seed, match=match),
-        shadow=side,
-        attacks=attacks,
-        remedy=what_if,
-        engine=choose(jobs),
+        RunFolder.check_free(Path(out), identity={"settings": asked}, force=force)
+    key = (None if out is None else key_in(Path(out))) or secrets.token_bytes(32)
+    brought, opened = brought_of(
+        versions,
+        key=key,
+        check_classes=(lambda names: None) if plan is None else plan.check_classes,
         progress=progress,
     )
-    manifest: dict[str, Any] = {
-        **circumstances("cpu"),
-        "models": opened,
-    }
+    side = None if plan is None else plan.simulate(engine=engine, memory=memory, progress=progress)
+    result, scores = audit_posteriors(
+        brought,
+        settings,
+        shadow=None if side is None else side.in_order(brought.table.classes),
+        attacks=attacks,
+        remedy=what_if,
+        engine=engine,
+        progress=progress,
+    )
+    found = Audit(
+        result=_named(result, opened, versions.form),
+        scores=scores,
+        manifest={**circumstances("cpu"), "models": opened},
+        key=key,
+    )
     if out is None:
-        return Audit(result=result, scores=scores, manifest=manifest, key=key)
-    folder = RunFolder.open(Path(out), identity={"posteriors": result.data.fingerprint}, force=force)
-    _keep_key(folder, key)
-    folder.write("scores.parquet", scores.to_parquet())
-    folder.write("result.json", result.to_json())
-    manifest |= folder.read_manifest()
+        return found
+    return _kept(
+        found, RunFolder.open(Path(out), identity=identity_of(brought, result.data.fingerprint, asked), force=force)
+    )
+
+
+def _kept(audit: Audit, folder: RunFolder) -> Audit:
+    """The audit, written into its folder."""
+    keep_key(folder, audit.key)
+    folder.write("scores.parquet", audit.scores.to_parquet())
+    folder.write("result.json", audit.result.to_json())
+    manifest = {**audit.manifest, **folder.read_manifest()}
     folder.write_json("manifest.json", manifest)
-    return Audit(result=result, scores=scores, manifest=manifest, key=key, folder=folder.path)
+    kept = replace(audit, manifest=manifest, folder=folder.path)
+    if kept.starter and not (folder.path / SIMULATION).exists():  # one that is there may have been filled in
+        kept.to_simulation(folder.path / SIMULATION)
+    return kept
 
 
-def _shadow(
+def _shadow_plan(
     experiment: Experiment | Path | str,
     procedure: Procedure | None,
-    classes: tuple[str, ...],
-    jobs: int,
-    memory: int | None,
     data_dir: Path | str | None,
-    progress: Any,
-) -> ShadowSide:
+    versions: Versions,
+) -> ShadowPlan:
+    """The shadow side, if it can teach attacks on these versions. Raises before anything is asked or trained."""
     source = "experiment.toml" if isinstance(experiment, Experiment) else Path(experiment).name
     if not isinstance(experiment, Experiment):
         experiment = Experiment.from_toml(experiment)
-    side = shadow_side(
-        experiment,
-        source=source,
-        procedure=procedure,
-        data_dir=None if data_dir is None else Path(data_dir),
-        engine=choose(jobs),
-        memory=memory,
-        progress=progress,
+    check_taught(experiment, n_versions=versions.n_versions, kind=versions.kind)
+    return shadow_plan(
+        experiment, source=source, procedure=procedure, data_dir=None if data_dir is None else Path(data_dir)
     )
-    return side.in_order(classes)
+
+
+def _named(result: Result, opened: Opened, form: Form) -> Result:
+    """The result under the names of what was brought."""
+    if form in (Form.ARRAYS, Form.TABLES):
+        return result
+    data = replace(result.data, name="records given to the models") if form is Form.MODELS else result.data
+    return replace(result, title=title_of(opened), data=data)
 
 
 def _parsed(folder: RunFolder, name: str, parse: Callable[[bytes], T]) -> T:
@@ -253,30 +320,3 @@ def _parsed(folder: RunFolder, name: str, parse: Callable[[bytes], T]) -> T:
         raise StoreError(
             f"{folder.path / name}: damaged ({error}) Give the command that made it again: finished units are kept."
         ) from error
-
-
-def _key_in(folder: Path) -> bytes | None:
-    """The key of the pseudonyms that a folder holds, if it holds one."""
-    path = folder / KEY_FILE
-    try:
-        return bytes.fromhex(path.read_text())
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (ValueError, OSError) as error:
-        raise StoreError(
-            f"{path}: must hold the key of the pseudonyms in hexadecimal digits ({error}). Restore it, or remove it to "
-            f"have a new key, which changes all pseudonyms."
-        ) from error
-
-
-def _keep_key(folder: RunFolder, key: bytes) -> None:
-    folder.write(KEY_FILE, key.hex(), private=True)
-
-
-def key_of(folder: RunFolder) -> bytes:
-    """The folder's key, made when first needed."""
-    key = _key_in(folder.path)
-    if key is None:
-        key = secrets.token_bytes(32)
-        _keep_key(folder, key)
-    return key

@@ -1,7 +1,7 @@
-"""Unknown names: what was probably meant."""
+"""Names in messages: some of many, and what was probably meant by an unknown one."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -9,3 +9,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
     names = {each.lower(): each for each in known}
     near = difflib.get_close_matches(name.lower(), names, n=1)
     return f" (is {names[near[0]]!r} meant?)" if near else ""
+
+
+def some(names: Sequence[str], most: int = 6) -> str:
+    """The first names, and how many more there are."""
+    shown = ", ".join(repr(str(name)) for name in names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -31,7 +31,7 @@ def test_audits_side_by_side(audits, tmp_path):
     done = compare(*audits, "--budget", "0.1", "--out", str(tmp_path / "history"))
     assert done.exit_code == 0, done.output
     assert "2 releases were audited." in done.output
-    assert "of at most 5%" in " ".join(done.output.split())
+    assert "is at most 5 %" in " ".join(done.output.split())
     assert sorted(each.name for each in (tmp_path / "history").iterdir()) == ["history.csv", "history.html"]
 
 

@@ -64,14 +64,16 @@ def test_models_that_disagree_on_the_classes():
     with pytest.raises(InputError, match="only version 0 has 'c', only version 1 has 'd'"):
         ask([Fake(), Fake(classes=("a", "b", "d"))], subjects())
     with pytest.raises(InputError, match="as many columns; version 0 with 3, version 1 with 2"):
-        ask([Fake(None), Fake(None, order=(0, 1))], subjects())
-    with pytest.raises(InputError, match="3 different names of classes, one for each column; version 0 has 2"):
-        ask([Fake(("a", "b")), Fake(("b", "a"))], subjects())
+        ask([Fake(None), Fake(None, order=(0, 1))], subjects(names=None))
+    with pytest.raises(InputError, match="3 different names of classes, one for each column; version 0 has 4"):
+        ask([Fake(("a", "b", "c", "d")), Fake(("d", "b", "c", "a"))], subjects())
 
 
 def test_models_that_do_not_say_their_classes():
-    with pytest.raises(InputError, match="Version 0 does not say the names of its 3 classes"):
+    with pytest.raises(InputError, match="Version 0 does not say the names of its classes, and the labels are 'a'"):
         ask([Fake(None), Fake(None)], subjects())
+    with pytest.raises(InputError, match="the names of its 2 classes, and the labels are '0', '1', '2'"):
+        ask([Fake(None, order=(0, 1)), Fake(None, order=(0, 1))], subjects(names=None), outputs=Outputs.LOGITS)
     with pytest.raises(InputError, match="Version 1 does not say"):
         ask([Fake(), Fake(None)], subjects(names=None))
     stated = ask([Fake(None), Fake(None)], subjects(), classes=NAMES)
@@ -86,6 +88,30 @@ def test_models_that_do_not_say_their_classes():
 def test_labels_that_are_no_classes():
     with pytest.raises(InputError, match=r"Labels must be among the model's classes \('a', 'b', 'c'\); got 'B'"):
         ask([Fake(), Fake()], subjects(names=("a", "B", "c")))
+
+
+@pytest.mark.parametrize(
+    ("classes", "names", "stated", "message"),
+    [
+        ((NAMES, ("a", "b", "d")), NAMES, None, "only version 0 has 'c', only version 1 has 'd'"),
+        ((NAMES, NAMES), ("a", "B", "c"), None, "Labels must be among .* got 'B'"),
+        ((NAMES, NAMES), NAMES, ("a", "b", "d"), "name their classes themselves, 'a', 'b', 'c'; leave out 'a'"),
+        ((None, NAMES), NAMES, None, "Version 0 does not say the names of its classes"),
+        ((None, None), NAMES, None, "Version 0 does not say the names of its classes"),
+        ((None, None), NAMES, ("a", "b", "d"), "Labels must be among .* got 'c'"),
+    ],
+)
+def test_no_model_is_asked_where_names_of_classes_tell_that_it_is_in_vain(classes, names, stated, message):
+    """Questions may cost money."""
+    models = [Fake(each) for each in classes]
+    with pytest.raises(InputError, match=message):
+        ask(models, subjects(names=names), classes=stated)
+    assert [model.asked for model in models] == [0, 0]
+
+
+def test_scores_need_no_classes_whatever_the_labels():
+    loss = [Fake(None, order=(0,)), Fake(None, scale=2, order=(0,))]
+    assert ask(loss, subjects(), outputs=Outputs.LOSS).posteriors.kind is Kind.SCORE
 
 
 def test_whole_numbers_with_decimals_name_the_same_class():
@@ -152,7 +178,7 @@ def test_scores():
         def answer(self, records):
             return records.as_array()[:, :1] ** 2
 
-    with pytest.raises(InputError, match="one number for each record"):
+    with pytest.raises(InputError, match="does not say .* If it answers with one number for each record, say which"):
         ask([Loss(None), Loss(None)], subjects())
     table = ask([Loss(None), Loss(None)], subjects(), outputs=Outputs.LOSS).posteriors
     assert (table.kind, table.classes) == (Kind.SCORE, ("score",))

@@ -138,7 +138,7 @@ def test_persons_become_pseudonyms(tmp_path):
     persons = {"deleted": np.arange(N) // 3, "unseen": 100 + np.arange(N) // 3}
     same = Subjects.of(deleted=(x, y), unseen=(x + 100, y), persons=persons, key=b"k")
     np.testing.assert_array_equal(same.person, found.person)
-    with pytest.raises(DataError, match="`persons` must say persons for each of deleted, unseen; got deleted"):
+    with pytest.raises(DataError, match="`person` must say persons for each of deleted, unseen; got deleted"):
         Subjects.of(deleted=(x, y), unseen=(x, y), persons={"deleted": persons["deleted"]})
 
 
@@ -159,6 +159,25 @@ def test_a_label_column_of_another_name(tmp_path):
     frames = [table(start).rename(columns={"label": "left"}) for start in (0, 100)]
     found = read_subjects(written(tmp_path, deleted=frames[0], unseen=frames[1]), label="left")
     assert set(found.label) == {"yes", "no"}
+
+
+def test_a_person_column_of_another_name(tmp_path):
+    frames = [table(start, customer=[f"c{start + k // 2}" for k in range(N)]) for start in (0, 100)]
+    files = written(tmp_path, deleted=frames[0], unseen=frames[1])
+    found = read_subjects(files, person="customer", key=b"k")
+    assert found.person[:3].tolist() == pseudonyms(["c0", "c0", "c1"], b"k").tolist()
+    assert list(found.records.columns) == ["age", "town"]
+    with pytest.raises(DataError, match="column 'client' with whose record each is; .*--person-column, in Python"):
+        read_subjects(files, person="client")
+    with pytest.raises(InputError, match="must be another one than record, role, label, got 'role'"):
+        read_subjects(files, person="role")
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), "", pd.NA])
+def test_a_missing_person_is_no_person(missing):
+    pair = np.zeros((2, 1)), np.zeros(2)
+    with pytest.raises(InputError, match="says nothing in 1 rows, first in row 1"):
+        Subjects.of(deleted=pair, unseen=pair, persons={"deleted": ["a", missing], "unseen": ["b", "c"]})
 
 
 def test_wrong_columns(tmp_path):
@@ -183,7 +202,7 @@ def test_wrong_columns(tmp_path):
         ("there must be columns of features", table()[["record", "label"]], table(100)),
     ):
         refused(problem, tmp_path, deleted=deleted, unseen=unseen)
-    refused("a role must be one of .*got 'unsen' \\(is 'unseen' meant", tmp_path, records=table(role="unsen"))
+    refused("A role must be one of .*got 'unsen' \\(is 'unseen' meant", tmp_path, records=table(role="unsen"))
     refused("there must be a column 'role'", tmp_path, records=table())
     refused("There must be deleted records and unseen ones", tmp_path, records=table(role="deleted"))
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from aftertrace.errors import PosteriorsError
-from aftertrace.posteriors import Role, pseudonyms, read_pair
+from aftertrace.errors import InputError, PosteriorsError
+from aftertrace.posteriors import Role, pseudonyms, read_pair, read_versions, role_numbers
 
 BEFORE = """record,label,role,cat,dog
 ann,cat,deleted,0.9,0.1
@@ -136,7 +136,7 @@ def test_a_record_has_one_role(files, tmp_path):
         ("after", "record", "recrod", r"column 'recrod' holds string \(is 'record' meant\?\)"),
         ("after", "0.6,bob,0.4,dog", "0.6,bob,0.4", "not a readable .csv file"),
         ("before", "role", "roles", "column 'roles' holds string"),
-        ("before", ",deleted,", ",removed,", "a role must be one of deleted, unseen, retained, added; got 'removed'"),
+        ("before", ",deleted,", ",removed,", "A role must be one of deleted, unseen, retained, added; got 'removed'"),
         ("before", ",role,", ",other,", "column 'other' holds string"),
     ],
 )
@@ -154,6 +154,47 @@ def test_a_class_only_one_version_has(files):
     files[1].write_text(AFTER.replace("dog,record,cat,label", "fox,record,cat,label").replace(",dog\n", ",cat\n"))
     with pytest.raises(PosteriorsError, match="only in before.csv: 'dog', only in after.csv: 'fox'"):
         read_pair(*files)
+
+
+def with_column(path, name, values):
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(f"{line},{value}" for line, value in zip(lines, (name, *values), strict=True)) + "\n")
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_persons_may_stand_in_either_file_under_any_name(files, which):
+    with_column(files[which], "customer", ["c1", "c2", "c1"])
+    found = read_versions(files, person="customer", key=b"k")
+    in_order = ["c1", "c2", "c1"] if which == 0 else ["c2", "c1", "c1"]  # the second file begins with eve
+    assert found.person.tolist() == pseudonyms(in_order, b"k").tolist()
+
+
+def test_persons_agree_between_the_files_and_are_found(files):
+    with_column(files[0], "person", ["c1", "c2", "c3"])
+    with_column(files[1], "person", ["c3", "c1", "c9"])
+    with pytest.raises(PosteriorsError, match="record 'bob' is of one in before.csv and of another in after.csv"):
+        read_versions(files)
+    with pytest.raises(PosteriorsError, match="column 'person' holds string"):  # then it is no person's any more
+        read_versions(files, person="customer")
+
+
+def test_a_label_column_of_another_name(files):
+    for path in files:
+        path.write_text(path.read_text().replace("label", "species"))
+    named, plain = read_versions(files, label="species"), [0, 1, 1]
+    assert named.label.tolist() == plain
+    with pytest.raises(PosteriorsError, match="column 'species' holds string. .* may have other names .--label-column"):
+        read_versions(files)
+    for wrong in ("record", "", 3):
+        with pytest.raises(InputError, match="The column with the class of each record .*must be another one than"):
+            read_versions(files, label=wrong)
+
+
+@pytest.mark.parametrize("words", [["unseen", "deleted"], [Role.UNSEEN, Role.DELETED], np.array([1, 0], dtype=np.int8)])
+def test_roles_as_words_and_numbers(words):
+    assert role_numbers(words).tolist() == [1, 0]
+    with pytest.raises(PosteriorsError, match="got '4'"):
+        role_numbers([Role.MIXED])
 
 
 def test_roles_are_asked_for(files):

@@ -140,7 +140,10 @@ def test_something_blocks_exactly_where_the_verdict_does(name):
 def test_messages_hold_the_figures():
     text = gate_text(RESULTS["undecided"])
     assert text.splitlines()[0] == "The verdict."
-    assert "passed: auc: AUC must be at most 0.6 and at least 0.4, and is 0.700 (95% interval 0.500 to 0.580; " in text
+    assert (
+        "passed: auc: AUC must be at most 0.6 and at least 0.4, and is 0.700 (95 % interval 0.500 to 0.580; "
+        in text.replace("\u00a0", " ")
+    )
     assert "inconclusive: per_record: " in text
     assert "and was not measured: 900 unseen records are needed, got 20." in text
     assert "unseen/unseen" not in text

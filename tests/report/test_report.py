@@ -31,6 +31,10 @@ def one_pair():
     return at.audit(table.values[:, 0], table.values[:, 1], label=table.label, role=role, classes=["<b>x", '"y"', "z&"])
 
 
+def plain(text):
+    return text.replace("\u00a0", " ")
+
+
 def visible(text):
     """What a reader sees: no drawing, no style, no script."""
     text = re.sub(r"<(svg|style|script).*?</\1>", "", text, flags=re.DOTALL)
@@ -123,7 +127,7 @@ def test_movements_by_hand(audit):
     unseen = drop[(audit.scores.role == 1) & (audit.scores.use == 0)]
     row = {name: cells for name, *cells in shown.movement_rows}["Unseen"]
     assert row[0] == "108"
-    assert row[1] == f"{(unseen == 0).mean():.0%}"
+    assert row[1] == f"{100 * (unseen == 0).mean():.0f}\u00a0%"
     assert float(row[3]) == pytest.approx(np.median(unseen), rel=0.06)
     assert [each.role for each in shown.movements] == ["Deleted", "Unseen", "Retained"]
 
@@ -142,8 +146,8 @@ def test_curves_are_whole_numbers_of_records(audit):
 def test_every_attack_has_a_row_and_figures(audit, shown):
     for attack in audit.result.attacks:
         assert f">{attack.name}<" in shown or f">{attack.name} <" in shown
-        assert f"{attack.auc.estimate:.2f} ({attack.auc.low:.2f} to {attack.auc.high:.2f})" in shown
-    assert "refused [1]" in shown
+        assert f"{attack.auc.estimate:.2f} ({attack.auc.low:.2f} to {attack.auc.high:.2f})" in plain(shown)
+    assert "refused [1]" in plain(shown)
     assert "1000 evaluated unseen queries are needed" in shown
 
 
@@ -154,7 +158,7 @@ def test_every_figure_has_n_method_and_interval(audit):
     auc = audit.result.attack("LogitDrop").auc
     _, estimate, interval, n, method = rows["AUC, LogitDrop"]
     assert (estimate, n) == (f"{auc.estimate:.4f}", "6")
-    assert interval == f"{auc.low:.4f} to {auc.high:.4f} (95.0%)"
+    assert plain(interval) == f"{auc.low:.4f} to {auc.high:.4f} (95 %)"
     assert appendix.methods[int(method) - 1].startswith(auc.method)
     assert {int(row[4]) for row in appendix.figures} == set(range(1, len(appendix.methods) + 1))
 
@@ -194,6 +198,26 @@ def test_one_pair_says_what_it_is():
     page_text = render(audit.result, audit.scores, manifest=audit.manifest, key=KEY)
     assert "one pair of models" in page_text
     assert "&lt;b&gt;x" in page_text
+
+
+def test_columns_that_nothing_fills_are_not_shown(audit, shown):
+    """One pair has no sign-flip test, and without a shadow side no threshold."""
+    pair = one_pair()
+    heads = page(pair.result, pair.scores, manifest={}, key=KEY).evidence.heads
+    assert [plain(head) for head in heads] == ["Classical", "TPR at 10 % FPR", "TPR at 1 % FPR"]
+    text = render(pair.result, pair.scores, manifest=pair.manifest, key=KEY)
+    assert "sign-flip" not in visible(text).split("Appendix")[1].split("Threat model")[0]
+    assert ">p (Holm)</th>" in shown
+    for result, there in ((pair.result, False), (audit.result, True)):
+        assert ("p (Holm)" in as_text(result, colour=False).split("For whom")[0].split("Trained")[0]) == there
+
+
+def test_shares_are_percent_and_aucs_are_not(audit, shown):
+    text = plain(visible(shown))
+    assert re.search(r"lost -?\d+\.\d % \(", text)
+    for row in shown_page(audit).evidence.attacks:
+        assert re.fullmatch(r"0\.\d\d \(0\.\d\d to \d\.\d\d\)", plain(row.auc))
+        assert all("%" in cell or cell.startswith(("refused", "–")) for cell in row.cells[2:])
 
 
 def test_drawings_do_not_share_names(shown):

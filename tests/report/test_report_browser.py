@@ -11,7 +11,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 import aftertrace as at
+from aftertrace.report import render_history
 from aftertrace.report._page import page
+from aftertrace.results import History, LimitCheck, Outcome, Remedy, RemedyOption, Widening
+from aftertrace.statistics import Interval
 
 KEY = b"0" * 32  # of conftest.py
 pytestmark = pytest.mark.browser
@@ -93,15 +96,81 @@ def test_the_first_screen_holds_the_first_part(browser, path):
     assert max(browser.execute_script(ends)) <= 900
 
 
+def found(estimate, half=0.05):
+    return Interval(estimate, estimate - half, estimate + half, 0.95, 6, "t over originals")
+
+
+@pytest.fixture(scope="module")
+def limited(audit):
+    """A result with all limits, options and the advice for one pair."""
+    checks = (
+        LimitCheck.of("auc", 0.6, found(0.7)),
+        LimitCheck.of("tpr_at_1pct", 0.03, found(0.12, 0.1)),
+        LimitCheck.unmeasured("per_record", 0.05, "4319 unseen records are needed, got 120", confidence=0.95),
+        LimitCheck.of("accuracy_loss", 0.01, found(-0.15)),
+    )
+    options = tuple(
+        RemedyOption(
+            name=f"groups of 10 and Rounding({k})",
+            kind="both",
+            what="Collect 10 deletions, and publish one update for all of them. Round posteriors to one decimal.",
+            attack="Superset",
+            auc=found(0.55 + 0.01 * k),
+            checks=checks[:1],
+            accuracy=0.6,
+            accuracy_lost=found(-0.15),
+            brier_added=found(-0.1),
+        )
+        for k in range(12)
+    )
+    verdict = replace(audit.result.verdict, outcome=Outcome.LEAKS, checks=checks, limit=0.6)
+    widening = Widening(can=("A.",), cannot=("B.",), how="See `aftertrace plan`.", command="aftertrace run x.toml")
+    return replace(audit.result, verdict=verdict, remedy=Remedy(sentence="So.", options=options), widening=widening)
+
+
+@pytest.fixture(scope="module")
+def pages(path, audit, limited, html_of, tmp_path_factory):
+    """Pages by name: an audit, one with all that there can be, and a history."""
+    folder = tmp_path_factory.mktemp("pages")
+    (folder / "full.html").write_text(html_of(limited, audit.scores))
+    releases = [(f"releases/2026-{month:02}", limited) for month in range(1, 5)]
+    (folder / "history.html").write_text(render_history(History.of(releases, budget=0.3)))
+    return {"audit": path, "full": folder / "full.html", "history": folder / "history.html"}
+
+
+@pytest.mark.parametrize("name", ["full", "history"])
+@pytest.mark.parametrize("width", [390, 1440])
+def test_every_auc_stands_on_the_screen(browser, pages, name, width):
+    """Without scrolling sideways, and no line of a limit is a word wide."""
+    opened(browser, pages[name], width=width)
+    seen = """return [...document.querySelectorAll('table')].flatMap(t => [...t.rows].flatMap(r => [...r.cells]))
+        .filter(c => /^[+-]?\\d\\.\\d\\d\\s\\(/.test(c.textContent))
+        .map(c => c.getBoundingClientRect()).filter(b => b.width).map(b => [b.left, b.right])"""
+    edges = browser.execute_script(seen)
+    assert len(edges) >= 4
+    assert all(left >= 0 and right <= width for left, right in edges)
+    sizes = "return [...document.querySelectorAll('.measures td')].map(c => c.getBoundingClientRect().width)"
+    assert all(wide > 40 for wide in browser.execute_script(sizes))
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_a_history_is_as_wide_as_the_screen(browser, pages, width):
+    opened(browser, pages["history"], width=width)
+    over = "return [...document.querySelectorAll('.scroll')].map(e => e.scrollWidth - e.clientWidth)"
+    assert max(browser.execute_script(over)) <= 0
+
+
+@pytest.mark.parametrize("name", ["audit", "full", "history"])
+@pytest.mark.parametrize("width", [390, 1440])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_axe_finds_nothing_serious(browser, path, dark):
+def test_axe_finds_nothing_serious(browser, pages, name, width, dark):
     import axe_core_python
 
     source = next(Path(axe_core_python.__file__).parent.rglob("axe.min.js"))
-    opened(browser, path, dark=dark)
+    opened(browser, pages[name], width=width, dark=dark)
     browser.execute_script(source.read_text())
     found = browser.execute_async_script("axe.run({resultTypes: ['violations']}).then(arguments[0])")
-    assert len(found["passes"]) > 20
+    assert len(found["passes"]) > (10 if name == "history" else 20)
     assert [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]] == []
 
 

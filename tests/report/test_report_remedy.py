@@ -7,7 +7,7 @@ import pytest
 
 from aftertrace.report import as_text
 from aftertrace.report._advice import advice
-from aftertrace.report._charts import NARROW, WIDE, _frontier, _numbers
+from aftertrace.report._charts import NARROW, WIDE, _Box, _frontier, _labels, _Plot
 from aftertrace.report._remedy import remedies
 from aftertrace.results import LimitCheck, Outcome, Remedy, RemedyOption
 from aftertrace.statistics import Interval
@@ -52,6 +52,10 @@ CONFIRMED = Remedy(
 )
 
 
+def plain(text):
+    return text.replace("\u00a0", " ")
+
+
 def test_every_option_has_a_row_and_its_standing():
     rows = {row.name: row for row in remedies(CONFIRMED).rows}
     assert [(name, row.standing, row.mark) for name, row in rows.items()] == [
@@ -61,8 +65,12 @@ def test_every_option_has_a_row_and_its_standing():
         ("KeyedNoise(1)", "yes", ""),
         ("SISA", "–", ""),
     ]
-    assert rows["LabelOnly"].auc == "0.52 (0.49 to 0.55)"
-    assert rows["LabelOnly"].cells == ("0.020 (0.010 to 0.030)", "0.125 (0.115 to 0.135)", "0.730")
+    assert plain(rows["LabelOnly"].auc) == "0.52 (0.49 to 0.55)"
+    assert [plain(cell) for cell in rows["LabelOnly"].cells] == [
+        "2.0 % (1.0 % to 3.0 %)",
+        "0.125 (0.115 to 0.135)",
+        "73.0 %",
+    ]
     assert rows["SISA"].cells == ("–", "–", "–")
     assert rows["SISA"].note == "<Too few> records."
 
@@ -83,7 +91,7 @@ def test_the_first_screen_says_what_to_do_and_what_it_costs(audit):
     verdict = replace(audit.result.verdict, outcome=Outcome.LEAKS)
     lines = list(advice(replace(audit.result, verdict=verdict, remedy=CONFIRMED)))
     assert lines[1].startswith("Do LabelOnly. On data that did not choose it")
-    assert lines[1].endswith("and costs 2.0 points of accuracy.")
+    assert plain(lines[1]).endswith("and cost 2.0 % of accuracy.")
     assert not any("--what-if" in line for line in lines)
 
 
@@ -100,7 +108,46 @@ def test_the_frontier_is_of_those_that_none_other_beats():
 
 def test_numbers_of_options_that_stand_together_share_a_label():
     points = remedies(replace(CONFIRMED, options=(OPTIONS[0], replace(OPTIONS[0], name="TopK(3)"), OPTIONS[2]))).points
-    assert [each["words"] for each in _numbers(points)] == ["1, 2", "3"]
+    plot = _Plot.of(points, width=600, height=300)
+    assert [each["words"] for each in _labels(points, plot)] == ["1, 2", "3"]
+
+
+@pytest.mark.parametrize("width", [620, 220])
+def test_numbers_of_options_overlap_neither_each_other_nor_a_dot(width):
+    crowd = tuple(option(f"o{k}", 0.5 + 0.013 * k, 0.002 * (k % 3)) for k in range(20))
+    points = remedies(replace(CONFIRMED, options=crowd)).points
+    plot = _Plot.of(points, width=width, height=320)
+    boxes = []
+    for each in _labels(points, plot):
+        x = width * (each["right"] - plot.across[0]) / (plot.across[1] - plot.across[0])
+        y = 320 * (each["level"] - plot.up[0]) / (plot.up[1] - plot.up[0])
+        boxes.append(_Box(x, x + 7 * len(each["words"]), y))
+    dots = [_Box(x - 5, x + 5, y) for x, y in map(plot.place, points)]
+    assert len(boxes) > 10
+    assert not any(box.meets(other) for k, box in enumerate(boxes) for other in (*boxes[:k], *dots))
+    assert all(0 <= box.y <= 320 for box in boxes)
+
+
+def test_what_costs_nothing_is_shown_as_exactly_nothing():
+    nothing = interval(0.0, 0.0)
+    options = (
+        replace(OPTIONS[0], kind="as it is", accuracy_lost=None, brier_added=None),
+        replace(OPTIONS[1], accuracy_lost=nothing, brier_added=nothing),
+        replace(OPTIONS[2], accuracy_lost=interval(-0.0001, 0.0003), brier_added=interval(-0.0001, 0.0003)),
+    )
+    costs = [[plain(cell) for cell in row.cells[:2]] for row in remedies(replace(CONFIRMED, options=options)).rows]
+    assert costs == [["0 %", "0"], ["0 %", "0"], ["0.0 % (0.0 % to 0.0 %)", "0.000 (0.000 to 0.000)"]]
+
+
+def test_costs_that_no_option_has_are_no_column(audit, html_of):
+    bare = [replace(each, brier_added=None) for each in OPTIONS]
+    made = remedies(replace(CONFIRMED, options=tuple(bare)))
+    assert made.costs == ("Accuracy lost", "Accuracy")
+    assert {len(row.cells) for row in made.rows} == {2}
+    assert "Brier added" not in html_of(
+        replace(audit.result, remedy=replace(CONFIRMED, options=tuple(bare))), audit.scores
+    )
+    assert "Brier added: what the option adds" in remedies(CONFIRMED).notes[0]
 
 
 @pytest.mark.parametrize("width", [WIDE, NARROW])

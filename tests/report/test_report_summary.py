@@ -8,6 +8,7 @@ from aftertrace.posteriors import Role
 from aftertrace.report import as_text
 from aftertrace.report._advice import advice, headline, meaning
 from aftertrace.report._forest import AucScale
+from aftertrace.report._sentences import discoveries_sentence
 from aftertrace.report._summary import measures, summary
 from aftertrace.results import Discoveries, LimitCheck, Outcome, UpdateCost, Verdict, Widening
 from aftertrace.statistics import Interval
@@ -20,6 +21,10 @@ def of(audit, outcome, **changes):
 
 def interval(estimate, low, high):
     return Interval(estimate, low, high, 0.95, 6, "t over originals")
+
+
+def plain(text):
+    return text.replace("\u00a0", " ")
 
 
 def with_auc(result, auc):
@@ -101,13 +106,20 @@ def test_more_originals_are_asked_for_where_they_would_decide(audit):
 
 def test_one_pair_says_what_it_can_and_how_to_learn_more(audit, html_of):
     widening = Widening(
-        can=("A.",), cannot=("B.",), how="See `aftertrace plan`.", command="aftertrace run <x>", models=70
+        can=("A.",),
+        cannot=("B.",),
+        how="Simulate.",
+        cost="This trains 70 models.",
+        steps=("Fill in `x.toml`.", "`aftertrace run <x>` is the audit."),
+        command="aftertrace run <x>",
+        models=70,
+        starter="# <b>\n[data]\n",
     )
     text = html_of(replace(audit.result, widening=widening), audit.scores)
     assert "What one pair of models can say" in text
-    assert "<code>aftertrace plan</code>" in text
-    assert "aftertrace run &lt;x&gt;" in text
-    assert "That trains 70 models." in text
+    assert "This trains 70 models." in text
+    assert "<li>Fill in <code>x.toml</code>.</li><li><code>aftertrace run &lt;x&gt;</code> is the audit.</li>" in text
+    assert "># &lt;b&gt;\n[data]\n</pre>" in text
     assert "What one pair" not in html_of(audit.result, audit.scores)
 
 
@@ -121,12 +133,12 @@ def test_persons_and_retained_records_are_called_so(audit):
 
 
 def test_limits_stand_beside_what_was_found(checked):
-    rows = [(row.accepted, row.found, row.standing, row.tone) for row in measures(checked)]
+    rows = [(plain(row.accepted), plain(row.found), row.standing, row.tone) for row in measures(checked)]
     assert rows == [
         ("0.40 to 0.60", "0.75 (0.65 to 0.85)", "Exceeded", "bad"),
-        ("at most 3\u00a0%", "2.0\u00a0% (1.0\u00a0% to 2.5\u00a0%)", "Within", "good"),
-        ("at most 5\u00a0%", "not measured", "Undecided", "doubt"),
-        ("at most 1\u00a0%", "0.0\u00a0% (-2.0\u00a0% to 2.0\u00a0%)", "Undecided", "doubt"),
+        ("at most 3 %", "2.0 % (1.0 % to 2.5 %)", "Within", "good"),
+        ("at most 5 %", "not measured", "Undecided", "doubt"),
+        ("at most 1 %", "0.0 % (-2.0 % to 2.0 %)", "Undecided", "doubt"),
     ]
     assert [row.note for row in measures(checked)] == ["", "", "900 unseen records are needed, got 18", ""]
     assert list(measures(checked))[3].about == "50.0\u00a0% before, 50.0\u00a0% after"
@@ -154,3 +166,75 @@ def test_places_on_the_scale():
     assert wide.least == 0.1
     alone = wide.dot(Interval(0.3, None, None, 0.95, 1, "none"))
     assert alone.low == alone.high == alone.at
+
+
+def with_checks(audit, outcome, *checks, **changes):
+    result = of(audit, outcome, **changes)
+    return replace(result, verdict=replace(result.verdict, checks=checks))
+
+
+WITHIN = LimitCheck.of("auc", 0.6, interval(0.5, 0.45, 0.55))
+OPEN = LimitCheck.of("auc", 0.6, interval(0.58, 0.55, 0.65))
+COSTLY = LimitCheck.of("accuracy_loss", 0.01, interval(0.05, 0.03, 0.07))
+COST_OPEN = LimitCheck.of("accuracy_loss", 0.01, interval(0.02, 0.0, 0.04))
+UNMEASURED = LimitCheck.unmeasured("per_record", 0.05, "900 unseen records are needed, got 18", confidence=0.95)
+
+
+def test_a_leak_that_is_open_is_not_called_acceptable(audit):
+    both = "\n".join(advice(with_checks(audit, Outcome.TOO_COSTLY, OPEN, COSTLY)))
+    assert "whether the leak is within your limits is open" in both
+    assert "the leak is within it" not in both
+    assert "the leak is within them" in "\n".join(advice(with_checks(audit, Outcome.TOO_COSTLY, WITHIN, COSTLY)))
+    assert "shows" not in headline(with_checks(audit, Outcome.TOO_COSTLY, OPEN, COSTLY))
+
+
+def test_an_invalid_audit_is_within_no_limit(audit):
+    rows = list(measures(with_checks(audit, Outcome.INVALID, WITHIN, UNMEASURED, COSTLY)))
+    assert {(row.standing, row.tone) for row in rows if row.accepted} == {("Invalid", "none")}
+
+
+def test_where_the_cost_alone_is_open_the_leak_is_not(audit):
+    lines = list(advice(with_checks(audit, Outcome.INCONCLUSIVE, WITHIN, COST_OPEN)))
+    assert lines[0].startswith("The leak is within your limits.")
+    assert "as if deletions showed" in next(advice(with_checks(audit, Outcome.INCONCLUSIVE, OPEN, COST_OPEN)))
+
+
+def test_more_originals_decide_the_auc_and_not_what_could_not_be_measured(audit):
+    result = with_checks(audit, Outcome.INCONCLUSIVE, OPEN, UNMEASURED)
+    more = replace(result, verdict=replace(result.verdict, more_originals=11))
+    (line,) = [line for line in advice(more) if "11 more originals" in line]
+    assert "decide the AUC" in line
+    assert "what it takes to measure the rest" in line
+    assert "measure the rest" not in "\n".join(advice(with_checks(audit, Outcome.INCONCLUSIVE, OPEN)))
+
+
+def test_persons_are_asked_for_where_persons_are_judged(audit):
+    widening = Widening(can=("a",), cannot=("b",), how="Simulate.", command="aftertrace run x.toml")
+    lines = "\n".join(advice(of(audit, Outcome.INCONCLUSIVE, unit="person", widening=widening)))
+    assert "with more persons" in lines
+
+
+def test_why_there_is_no_interval_is_said_once(audit):
+    none = Interval(0.7, None, None, 0.95, 3, "jackknife", "no interval: at least 6 originals are needed, got 3")
+    (row, *_) = measures(with_checks(audit, Outcome.INCONCLUSIVE, LimitCheck.of("auc", 0.6, none)))
+    assert (plain(row.found), row.note) == ("0.70 (no interval)", "at least 6 originals are needed, got 3")
+
+
+def test_the_terminal_says_what_it_takes_to_measure_a_limit(checked):
+    text = " ".join(as_text(checked, width=100, colour=False).split())
+    assert "accepted at most 5 %, not measured: undecided; 900 unseen records are needed, got 18." in text
+
+
+def test_the_terminal_says_a_reason_once(audit):
+    reason = next(rate.refused for rate in audit.result.attacks[0].rates if rate.refused)
+    check = LimitCheck.unmeasured("tpr_at_1pct", 0.05, reason, confidence=0.95)
+    text = as_text(with_checks(audit, Outcome.INCONCLUSIVE, check), width=500, colour=False)
+    assert text.count(reason) == 1
+
+
+def test_a_record_that_cannot_be_told_yet_is_not_called_unexposed():
+    found = Discoveries(fdr=0.05, deleted=40, before=0, after=0, worse=0, unseen=369, needed=799)
+    sentence = plain(discoveries_sentence(found, unit="person"))
+    assert "false discovery rate of 5 %, is open" in sentence
+    assert "takes 799 unseen persons beside an original, and there are 369." in sentence
+    assert "exposed" not in sentence

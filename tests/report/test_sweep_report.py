@@ -92,14 +92,15 @@ def shown(result):
 def rows_of(text):
     """The cells of the table of all figures, a list per row."""
     body = re.search(r"<tbody>(.*?)</tbody>", text, flags=re.DOTALL)[1]
-    return [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, flags=re.DOTALL) for row in body.split("</tr>")[:-1]]
+    rows = body.replace("\u00a0", " ").split("</tr>")[:-1]
+    return [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, flags=re.DOTALL) for row in rows]
 
 
 def test_text_has_a_row_per_run(result):
     lines = sweep_text(result, width=100, colour=False).splitlines()
     assert max(map(len, lines)) <= 100
     first = next(line for line in lines if line.startswith("tree") and "none" in line)
-    assert first.split() == ["tree", "none", "LEAKS", "0.81", "0.75", "to", "0.88", "0.50", ".0321", "0.625"]
+    assert first.split() == ["tree", "none", "LEAKS", "0.81", "0.75", "to", "0.88", "0.50", ".0321", "62.5", "%"]
     assert "model.name (tree, logistic) and defense (none, TopK(3))" in lines[0]
     assert next(line for line in lines if "NOT DONE" in line).split() == ["logistic", "TopK(3)", "NOT", "DONE"]
 
@@ -146,12 +147,12 @@ def test_the_page_is_one_small_file_that_asks_for_nothing(shown):
 def test_every_figure_is_in_the_table(shown):
     first, defended, without, failed = rows_of(shown)
     assert first == [
-        "tree", "none", "Leaks", "0.81 (0.75 to 0.88)", "0.50 (0.44 to 0.56)", "0.0321", "0.625", "–", "–",
+        "tree", "none", "Leaks", "0.81 (0.75 to 0.88)", "0.50 (0.44 to 0.56)", "0.0321", "62.5 %", "–", "–",
         "LogitDrop", "60",
     ]  # fmt: skip
-    assert defended[7:9] == ["0.031 (-0.031 to 0.094)", "0.125 (no interval)"]
+    assert defended[7:9] == ["3.1 % (-3.1 % to 9.4 %)", "0.125 (no interval)"]
     assert without[2:4] == ["No leak shown", "0.56 (no interval)"]
-    assert failed == ["logistic", "TopK(3)", "Not\u00a0done", *["–"] * 8]
+    assert failed == ["logistic", "TopK(3)", "Not done", *["–"] * 8]
 
 
 def test_nothing_is_empty_or_a_python_word(shown):
@@ -167,7 +168,7 @@ def test_what_happened_is_counted_and_explained(result, shown):
     assert page.settings == (("data.name", "digits"), ("seed", "0"))
     assert "Deletions show with 0.8125." in shown
     assert "The largest AUC of a grid is too large on average" in shown
-    assert "95% interval" in shown
+    assert "95\u00a0% interval" in shown
 
 
 def test_costs_and_privacy_stand_only_where_there_are_some(shown):

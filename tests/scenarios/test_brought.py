@@ -318,10 +318,13 @@ ARRAYS = {"label": [0, 1] * 20, "role": ["deleted", "unseen"] * 20}
         ({"before": [[0.5, 0.5]] * 40, "after": [[0.5, 0.5]] * 40, **ARRAYS, "deleted": "d.csv"}, "`deleted` is for"),
         ({"before": [[0.5, 0.5]] * 40, "after": [[0.5, 0.5]] * 40, **ARRAYS, "outputs": "odds"}, "must be one of auto"),
         ({"before": "a.skops", "after": "b.skops"}, "Models are asked about records: give `deleted` and `unseen`"),
-        ({"before": "a.skops", "after": "b.skops", "role": "r.csv"}, "`role` is for posteriors"),
+        (
+            {"before": "a.skops", "after": "b.skops", "role": "r.csv"},
+            "`role` is for files of posteriors, arrays; models are asked",
+        ),
         ({"before": "a.skops", "after": "b.skops", "deleted": 3, "unseen": 4}, "must be a pair .x, y."),
         ({"before": "a.skops", "deleted": 3, "unseen": 4}, "There must be at least two versions"),
-        ({"before": "v1.csv", "after": "v2.csv", "label": [1]}, "Files of posteriors bring labels"),
+        ({"before": "v1.csv", "after": "v2.csv", "label": [1]}, "`label` is for arrays; files of posteriors hold"),
     ],
 )
 def test_arguments_that_do_not_go_together(arguments, message):

@@ -8,9 +8,19 @@ from functools import partial
 import numpy as np
 import pytest
 
-from aftertrace.attacks import EucDist, LogitDrop, Superset, simulated_posteriors
+from aftertrace.attacks import (
+    Adversary,
+    EucDist,
+    Feature,
+    FeatureAttack,
+    LogitDrop,
+    OriginalLogit,
+    Superset,
+    simulated_posteriors,
+)
 from aftertrace.data import load
 from aftertrace.defenses import KeyedNoise, LabelOnly, defend, utility_cost
+from aftertrace.engine import InProcess
 from aftertrace.errors import InputError
 from aftertrace.posteriors import Kind, Posteriors
 from aftertrace.results import Limits, Standing
@@ -19,7 +29,9 @@ from aftertrace.results._remedy import Remedy, RemedyOption
 from aftertrace.scenarios import Experiment, Judgement
 from aftertrace.scenarios import _remedy_options as judging
 from aftertrace.scenarios import _units as running
-from aftertrace.scenarios._crossfit import can_be_fitted
+from aftertrace.scenarios._assess import assess
+from aftertrace.scenarios._crossfit import CrossFitted, can_be_fitted
+from aftertrace.scenarios._persons import Persons
 from aftertrace.scenarios._remedy import _half, what_if
 from aftertrace.scenarios._remedy_candidates import RELEASES, left_out, release_candidates
 from aftertrace.scenarios._remedy_options import Trained, Yardstick, judged_one
@@ -337,6 +349,35 @@ def test_costs_count_each_person_once():
     assert option.accuracy_lost.estimate == pytest.approx(np.mean(by_person))
     assert option.accuracy_lost.estimate != pytest.approx(lost.mean())
     assert option.accuracy_lost.n == option.brier_added.n == len(by_person)
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [LogitDrop(), CrossFitted(FeatureAttack(Feature.SORTED_DIFF, "logistic"), "Auditor")],
+    ids=["drop", "folds"],
+)
+def test_persons_are_judged_as_the_audit_judges_them(attack):
+    """Folds keep persons whole, and thresholds are of the shadow side's persons."""
+    shadow, target = (brought(1.5, seed=seed, originals=1, pairs=120, held_out=4) for seed in range(2))
+    shadow, target = (replace(table, pair=table.original) for table in (shadow, target))
+    person, other = (table.record // 8 * 3 + table.role + table.use for table in (target, shadow))
+    limits = judgement(auc=0.7, tpr_at_1pct=0.5, accuracy_loss=0.5)
+    limits = replace(limits, attack=attack.name)
+    found = assess(
+        shadow,
+        replace(target, record=person),
+        [attack, OriginalLogit()],
+        limits,
+        engine=InProcess(),
+        progress=lambda *_: None,
+        persons=Persons.of(target, person),
+        shadow_persons=Persons.of(shadow, other),
+    )
+    trained = Trained(shadow=shadow, target=target, person=person, shadow_person=other)
+    yardstick = Yardstick.of(attack, limits, trained, adversary=Adversary.POPULATION)
+    option = judged_one((replace(yardstick, attacks=(attack,)), trained), next(release_candidates(3)))
+    assert option.auc == found.attacks[0].auc
+    assert option.checks == found.verdict.checks
 
 
 def test_scores_alone_have_no_release():

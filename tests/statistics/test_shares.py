@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aftertrace.statistics import clopper_pearson, share_difference
+from aftertrace.statistics import clopper_pearson, mean_interval, share_difference
 
 
 def test_where_nothing_is_gained_and_few_lose_the_upper_end_is_near_the_exact_one():
@@ -50,3 +50,45 @@ def test_losses_and_gains_that_balance_are_covered():
         found = share_difference(rng.choice([-1.0, 0.0, 1.0], 40, p=[0.05, 0.9, 0.05]))
         covered += found.low <= 0 <= found.high
     assert 366 <= covered < 400
+
+
+# Several originals
+
+
+def test_of_originals_it_is_students_interval_of_their_means():
+    lost = np.random.default_rng(2).choice([-1.0, 0.0, 1.0], 400, p=[0.2, 0.5, 0.3])
+    found = share_difference(lost, original=np.arange(400) // 50)
+    expected = mean_interval(lost.reshape(8, 50).mean(axis=1), confidence=0.95)
+    assert found == expected
+
+
+def test_where_no_original_lost_anything_records_say_how_sure_that_is():
+    found, records = share_difference(np.zeros(200), original=np.arange(200) // 20), share_difference(np.zeros(200))
+    assert (found.estimate, found.n) == (0, 10)
+    assert (found.low, found.high) == (records.low, records.high)
+    assert found.high > 0.015
+
+
+def test_where_few_originals_changed_both_bound_it():
+    lost = np.zeros(200)
+    lost[:3] = 1
+    original = np.arange(200) // 20
+    found, records = share_difference(lost, original=original), share_difference(lost)
+    t_alone = mean_interval(lost.reshape(10, 20).mean(axis=1), confidence=0.95)
+    assert found.high == max(records.high, t_alone.high)
+    assert found.low == min(records.low, t_alone.low)
+
+
+def test_below_six_originals_there_is_none_and_of_one_its_records():
+    found = share_difference(np.zeros(30), original=np.arange(30) % 5)
+    assert (found.low, found.high, found.note) == (None, None, "no interval: at least 6 originals are needed, got 5")
+    assert share_difference(np.zeros(30), original=np.zeros(30)) == share_difference(np.zeros(30))
+
+
+def test_changes_of_one_in_a_hundred_records_are_covered():
+    """Ten originals with 20 records each: often nothing changes in any, or in a few. Binomial(400, .95)."""
+    rng, covered = np.random.default_rng(7), 0
+    for _ in range(400):
+        found = share_difference((rng.random(200) < 0.01).astype(float), original=np.arange(200) // 20)
+        covered += found.low <= 0.01 <= found.high
+    assert covered >= 366

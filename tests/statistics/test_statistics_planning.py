@@ -159,7 +159,7 @@ def test_originals_needed_decide_with_the_power_said():
 
 def test_originals_needed_ends():
     pilot = VarianceComponents(0.6, 0.0, 0.0, 10, 40)
-    assert originals_needed(pilot, limit=0.5, pairs=1) == 6
+    assert originals_needed(pilot, limit=0.5, pairs=1) == 21
     assert originals_needed(pilot, limit=0.6, pairs=1) is None
     assert originals_needed(VarianceComponents(0.6, 1.0, 1.0, 10, 40), limit=0.6 + 1e-7, pairs=1) is None
     assert originals_needed(VarianceComponents(0.6, 1e-9, 0.0, 10, 40), limit=0.5, pairs=1) == 6

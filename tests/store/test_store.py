@@ -55,6 +55,15 @@ def test_the_same_experiment_opens_again(folder):
     assert RunFolder.open(folder.path, identity=IDENTITY).path == folder.path
 
 
+def test_a_folder_is_refused_by_what_is_known_of_the_run(folder):
+    """Before the work: the rest of the identity may follow from it."""
+    RunFolder.check_free(folder.path, identity={"seed": 0})
+    RunFolder.check_free(folder.path.with_name("new"), identity={"seed": 1})
+    with pytest.raises(StoreError, match="another experiment .seed: there 0, here 1"):
+        RunFolder.check_free(folder.path, identity={"seed": 1})
+    RunFolder.check_free(folder.path, identity={"seed": 1}, force=True)
+
+
 def test_another_experiment_is_refused_and_said(folder, table):
     folder.write_unit(ADDRESS, table, {})
     other = {"seed": 0, "model": {"name": "forest"}}

@@ -23,7 +23,7 @@ from aftertrace.cli._options import (
     limits_given,
 )
 from aftertrace.cli._outputs import Junit, Pdf, Sarif, write_outputs
-from aftertrace.cli._progress import ProgressDisplay
+from aftertrace.cli._progress import with_progress
 from aftertrace.errors import InputError
 
 app = typer.Typer(
@@ -119,23 +119,22 @@ def run(
         return _sweep(
             experiment, changes or [], out, jobs, memory, device, force, data_dir, keep_models, until, no_report
         )
-    with ProgressDisplay() as progress:
-        found = run_audit(
-            experiment,
-            changes=changes or [],
-            out=out,
-            data_dir=data_dir,
-            jobs=jobs,
-            memory=bytes_of(memory),
-            device=device,
-            keep_models=keep_models,
-            until_decided=until is not None,
-            most_originals=MOST_ORIGINALS if most is None else most,
-            limits=limits_given(limits, fail_above),
-            what_if=what_if,
-            force=force,
-            progress=progress,
-        )
+    found = with_progress(
+        run_audit,
+        experiment,
+        changes=changes or [],
+        out=out,
+        data_dir=data_dir,
+        jobs=jobs,
+        memory=bytes_of(memory),
+        device=device,
+        keep_models=keep_models,
+        until_decided=until is not None,
+        most_originals=MOST_ORIGINALS if most is None else most,
+        limits=limits_given(limits, fail_above),
+        what_if=what_if,
+        force=force,
+    )
     typer.echo(str(found))
     typer.echo(f"Run:    {found.folder}")
     write_outputs(found, junit=junit, sarif=sarif, pdf=pdf, report=not no_report)
@@ -161,18 +160,17 @@ def _sweep(
     for name, given in (("--keep-models", keep_models), ("--until", until is not None)):
         if given:
             raise InputError(f"{name} is for single runs, and {experiment} has a section sweep: leave one of them out.")
-    with ProgressDisplay() as progress:
-        found = sweep(
-            experiment,
-            changes=changes,
-            out=out,
-            data_dir=data_dir,
-            jobs=jobs,
-            memory=bytes_of(memory),
-            device=device,
-            force=force,
-            progress=progress,
-        )
+    found = with_progress(
+        sweep,
+        experiment,
+        changes=changes,
+        out=out,
+        data_dir=data_dir,
+        jobs=jobs,
+        memory=bytes_of(memory),
+        device=device,
+        force=force,
+    )
     typer.echo(str(found))
     typer.echo(f"Sweep:  {found.folder}")
     if not no_report:
@@ -196,16 +194,15 @@ def plan(
 
     if is_sweep(experiment):
         raise InputError(f"{experiment} has a section sweep, and plan is for single runs: leave the section out.")
-    with ProgressDisplay() as progress:
-        made = plan_run(
-            experiment,
-            changes=changes or [],
-            data_dir=data_dir,
-            jobs=jobs,
-            memory=bytes_of(memory),
-            device=device,
-            progress=progress,
-        )
+    made = with_progress(
+        plan_run,
+        experiment,
+        changes=changes or [],
+        data_dir=data_dir,
+        jobs=jobs,
+        memory=bytes_of(memory),
+        device=device,
+    )
     typer.echo(str(made))
     return ExitCode.OK
 
@@ -232,22 +229,21 @@ def exposure(
     """
     from aftertrace._api import exposure as expose
 
-    with ProgressDisplay() as progress:
-        found = expose(
-            data,
-            target=target,
-            model=model,
-            changes=changes or [],
-            records=records,
-            unseen=unseen,
-            seed=seed,
-            out=out,
-            data_dir=data_dir,
-            jobs=jobs,
-            memory=bytes_of(memory),
-            force=force,
-            progress=progress,
-        )
+    found = with_progress(
+        expose,
+        data,
+        target=target,
+        model=model,
+        changes=changes or [],
+        records=records,
+        unseen=unseen,
+        seed=seed,
+        out=out,
+        data_dir=data_dir,
+        jobs=jobs,
+        memory=bytes_of(memory),
+        force=force,
+    )
     typer.echo(str(found))
     typer.echo(f"Rows:   {found.folder / 'exposure.parquet'}")
     typer.echo(f"Report: {found.to_html(found.folder / 'report.html')}")
@@ -275,17 +271,16 @@ def reproduce(
     """
     from aftertrace._api import reproduce as run_studies
 
-    with ProgressDisplay() as progress:
-        found = run_studies(
-            scale.value,
-            only=only or [],
-            out=out,
-            data_dir=data_dir,
-            jobs=jobs,
-            memory=bytes_of(memory),
-            force=force,
-            progress=progress,
-        )
+    found = with_progress(
+        run_studies,
+        scale.value,
+        only=only or [],
+        out=out,
+        data_dir=data_dir,
+        jobs=jobs,
+        memory=bytes_of(memory),
+        force=force,
+    )
     typer.echo(str(found))
     typer.echo(f"Document: {found.to_markdown(found.folder / 'reproduction.md')}")
     typer.echo(f"Report:   {found.to_html(found.folder / 'report.html')}")
@@ -405,8 +400,7 @@ def data_fetch(
     from aftertrace.cli._listing import fetched_lines
     from aftertrace.data import fetch
 
-    with ProgressDisplay() as progress:
-        found = fetch(name, data_dir=data_dir, progress=progress)
+    found = with_progress(fetch, name, data_dir=data_dir)
     for line in fetched_lines(name, found):
         typer.echo(line)
     return ExitCode.OK

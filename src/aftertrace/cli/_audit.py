@@ -10,10 +10,11 @@ import typer
 from aftertrace.cli._exit import ExitCode, guarded, verdict_code
 from aftertrace.cli._options import DataDir, Force, Jobs, LimitOptions, LimitsFile, Memory, bytes_of, limits_given
 from aftertrace.cli._outputs import Junit, Pdf, Sarif, write_outputs
-from aftertrace.cli._progress import ProgressDisplay
+from aftertrace.cli._progress import with_progress
 from aftertrace.errors import InputError
 
 if TYPE_CHECKING:
+    from aftertrace._audit import Audit
     from aftertrace.results import Claim
 
 Reference = typer.Option(
@@ -40,6 +41,9 @@ def audit(
         Path | None, typer.Option(help="All records in one file with a column `role`, in place of the three.")
     ] = None,
     label_column: Annotated[str, typer.Option(help="The column of the records' classes.")] = "label",
+    person_column: Annotated[
+        str, typer.Option(help="The column that says whose record each is: then persons are judged.")
+    ] = "person",
     role: Annotated[
         Path | None, typer.Option(help="A file of record and role, where posteriors are brought without the latter.")
     ] = None,
@@ -107,33 +111,44 @@ def audit(
     }
     inputs = (before, *(between or []), after, limits, shadow, *options.values())
     _check_outputs({"junit": junit, "sarif": sarif, "pdf": pdf}, out=out, inputs=inputs)
-    with ProgressDisplay() as progress:
-        found = judge(
-            before,
-            after,
-            between=between or [],
-            **options,
-            label_column=label_column,
-            outputs=outputs,
-            classes=None if classes is None else [name.strip() for name in classes.split(",")],
-            trust_pickle=trust_pickle,
-            limits=limits_given(limits, fail_above),
-            claim=_claim(claim),
-            confidence=confidence,
-            shadow=shadow,
-            match=match,
-            what_if=what_if,
-            seed=seed,
-            out=out,
-            force=force,
-            jobs=jobs,
-            memory=bytes_of(memory),
-            data_dir=data_dir,
-            progress=progress,
-        )
+    found = with_progress(
+        judge,
+        before,
+        after,
+        between=between or [],
+        **options,
+        label_column=label_column,
+        person_column=person_column,
+        outputs=outputs,
+        classes=None if classes is None else [name.strip() for name in classes.split(",")],
+        trust_pickle=trust_pickle,
+        limits=limits_given(limits, fail_above),
+        claim=_claim(claim),
+        confidence=confidence,
+        shadow=shadow,
+        match=match,
+        what_if=what_if,
+        seed=seed,
+        out=out,
+        force=force,
+        jobs=jobs,
+        memory=bytes_of(memory),
+        data_dir=data_dir,
+    )
     typer.echo(str(found))
     write_outputs(found, junit=junit, sarif=sarif, pdf=pdf)
+    _say_starter(found)
     return verdict_code(found.result.verdict)
+
+
+def _say_starter(audit: "Audit") -> None:
+    """Where the experiment is that widens an audit of one pair."""
+    from aftertrace.scenarios._starter import SIMULATION
+
+    if audit.folder is not None and audit.starter:
+        path = audit.folder / SIMULATION
+        is_new = path.is_file() and path.read_bytes() == audit.starter.encode()
+        typer.echo(f"Widen:  {path} ({'fill it in' if is_new else 'was there, and is left as it is'})")
 
 
 def _check_outputs(

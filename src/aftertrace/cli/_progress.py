@@ -2,9 +2,12 @@
 
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ParamSpec, Self, TypeVar
 
+P = ParamSpec("P")
+T = TypeVar("T")
 LINE_SECONDS = 10.0
 _WORDS = {
     "models": ("Training", "models"),
@@ -102,3 +105,10 @@ class ProgressDisplay:
             self._bar.console.print(text, highlight=False)
         else:
             print(text, file=sys.stderr, flush=True)  # noqa: T201 - this is where lines are printed
+
+
+def with_progress(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What `work` returns, its argument `progress` shown while it lasts."""
+    with ProgressDisplay() as display:
+        kwargs["progress"] = display
+        return work(*args, **kwargs)

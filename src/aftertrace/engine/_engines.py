@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from aftertrace.errors import TrainingError
+from aftertrace.errors import InputError, TrainingError
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
@@ -119,7 +119,9 @@ class Processes:
 
 
 def choose(jobs: int) -> Engine:
-    """The engine for `jobs` workers: in process for one."""
+    """The engine for `jobs` workers: in process for one. Raises `InputError` for less than one."""
+    if not isinstance(jobs, int) or isinstance(jobs, bool) or jobs < 1:
+        raise InputError(f"`jobs` must be a number of worker processes, at least 1, got {jobs!r}.")
     return Processes(jobs) if jobs > 1 else InProcess()
 
 

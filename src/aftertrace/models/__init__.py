@@ -12,13 +12,14 @@
 from aftertrace.models._ask import Answered, ask
 from aftertrace.models._imports import imported
 from aftertrace.models._open import open_model
-from aftertrace.models._outputs import LogValues, Outputs, log_values
+from aftertrace.models._outputs import SCORES, LogValues, Outputs, log_values
 from aftertrace.models._protocol import Budgeted, Model, Noted
 from aftertrace.models._records import Records
 from aftertrace.models._subject_files import read_subjects
 from aftertrace.models._subjects import Subjects
 
 __all__ = [
+    "SCORES",
     "Answered",
     "Budgeted",
     "LogValues",

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from aftertrace._spelling import some
 from aftertrace.errors import InputError
-from aftertrace.models._classes import positions
+from aftertrace.models._classes import positions, whole_name
 from aftertrace.models._outputs import LogValues
 from aftertrace.posteriors import Kind
-from aftertrace.posteriors._files import some
 
 Names = tuple[str, ...]
 
@@ -25,8 +25,14 @@ class Aligned:
     notes: tuple[str, ...] = ()
 
 
-def check_widths(widths: Sequence[int], own: Sequence[Names | None]) -> None:
-    """Raises `InputError` unless all versions have the same classes, as far as they say, and as many columns."""
+def check_names(
+    own: Sequence[Names | None], label: NDArray[np.object_], stated: Sequence[str] | None, *, labelled: bool
+) -> None:
+    """Raises `InputError` for what names of classes tell before any model is asked, which may cost money.
+
+    Models must agree on them, as far as they say (`own`), and with those `stated`; labels must be among them. Where
+    records are not `labelled`, only the models are compared.
+    """
     said = {version: names for version, names in enumerate(own) if names is not None}
     first = next(iter(said), 0)
     for version, names in said.items():
@@ -36,6 +42,22 @@ def check_widths(widths: Sequence[int], own: Sequence[Names | None]) -> None:
                 f"All versions must have the same classes; only version {first} has {some(only[0]) or 'none'}, only "
                 f"version {version} has {some(only[1]) or 'none'}."
             )
+    if not labelled:
+        return
+    if stated is not None and said and set(stated) != set(said[first]):
+        raise InputError(
+            f"The models name their classes themselves, {some(said[first])}; leave out {some(stated)} (--classes, in "
+            f"Python classes)."
+        )
+    if stated is None and len(said) < len(own) and (said or not _are_numbers(label)):
+        raise _nameless(own, label)
+    known = said.get(first, stated)
+    if known is not None:
+        positions(label, known, what="Labels")
+
+
+def check_widths(widths: Sequence[int]) -> None:
+    """Raises `InputError` unless all versions answer with as many columns."""
     if len(set(widths)) > 1:
         counts = ", ".join(f"version {version} with {width}" for version, width in enumerate(widths))
         raise InputError(f"All versions must answer with as many columns; {counts}.")
@@ -69,20 +91,11 @@ def _names(
 ) -> tuple[list[Names], list[str]]:
     """The names of the columns of every version, and notes."""
     notes: list[str] = []
-    silent = [version for version, names in enumerate(own) if names is None]
     default = None if stated is None else tuple(stated)
-    if default is not None and own[0] is not None and set(default) != set(own[0]):
-        raise InputError(
-            f"The models name their classes themselves, {some(own[0])}; leave out {some(default)} (--classes)."
-        )
-    if silent and default is None:
-        default = _numbered(label, width) if len(silent) == len(own) else None
+    if default is None and any(names is None for names in own):
+        default = _numbered(label, width)
         if default is None:
-            words = sorted(set(label.tolist()))
-            raise InputError(
-                f"Version {silent[0]} does not say the names of its {width} classes, and the labels are {some(words)}: "
-                f"give the names in the order of its columns (--classes)."
-            )
+            raise _nameless(own, label, width)
         notes.append(f"The models do not name their classes: columns were taken for classes 0 to {width - 1}.")
     names = [each if each is not None else default or () for each in own]
     for version, each in enumerate(names):
@@ -92,6 +105,21 @@ def _names(
                 f"{len(each)}: {some(each)}."
             )
     return names, notes
+
+
+def _nameless(own: Sequence[Names | None], label: NDArray[np.object_], width: int | None = None) -> InputError:
+    """`width`: how many columns its answers have, if it has been asked."""
+    words = sorted(set(label.tolist()))
+    return InputError(
+        f"Version {own.index(None)} does not say the names of its {'' if width is None else f'{width} '}classes, and "
+        f"the labels are {some(words)}: give the names in the order of its columns (--classes, in Python classes)."
+        f"{' If it answers with one number for each record, say which (--outputs).' if width is None else ''}"
+    )
+
+
+def _are_numbers(label: NDArray[np.object_]) -> bool:
+    """Whether all labels can be numbers of columns."""
+    return all(whole_name(word).isdecimal() for word in set(label.tolist()))
 
 
 def _numbered(label: NDArray[np.object_], width: int) -> Names | None:

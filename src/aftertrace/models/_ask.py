@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aftertrace.errors import InputError, TrainingError
-from aftertrace.models._align import align, check_widths
-from aftertrace.models._outputs import Outputs, log_values
+from aftertrace.models._align import align, check_names, check_widths
+from aftertrace.models._outputs import SCORES, Outputs, log_values
 from aftertrace.models._protocol import Budgeted, Model, Noted
 from aftertrace.models._records import Records
 from aftertrace.models._subjects import Subjects
@@ -46,11 +46,14 @@ def ask(
     `subjects.left`, of all but the last where that is not said. Every version is asked a second time about the first
     few records: a note says if its answers change. Tables of scores have the single class "score".
 
-    Raises `InputError` for fewer than two models, models that disagree on the classes, labels that are none of them and
-    answers that are not what `outputs` says, `TrainingError` for answers of another shape.
+    Raises `InputError` for fewer than two models, and before any is asked where models say classes and disagree on
+    them, or labels are none of these; then for answers that are not what `outputs` says, and `TrainingError` for
+    answers of another shape.
     """
     if len(models) < 2:
         raise InputError(f"There must be at least two versions of the model, before and after; got {len(models)}.")
+    own = [model.classes for model in models]
+    check_names(own, subjects.label, classes, labelled=outputs not in SCORES)
     for model in models:
         if isinstance(model, Budgeted):
             model.check_budget(subjects.records)
@@ -60,8 +63,7 @@ def ask(
         )
         for version, model in enumerate(models)
     ]
-    own = [model.classes for model in models]
-    check_widths([values.shape[1] for values in raw], own)
+    check_widths([values.shape[1] for values in raw])
     repeats = [_repeat(model, version, subjects.records, raw[version]) for version, model in enumerate(models)]
     released = log_values(raw, outputs)
     aligned = align(released, own, subjects.label, classes)

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aftertrace._spelling import nearest
+from aftertrace._spelling import nearest, some
 from aftertrace.errors import InputError
-from aftertrace.posteriors._files import some
 
 Ints = NDArray[np.int64]
 
@@ -32,7 +31,7 @@ def positions(names: Sequence[str] | NDArray[np.object_], classes: Sequence[str]
     """
     place = {name: k for k, name in enumerate(classes)}
     different, code = np.unique(np.asarray(names, dtype=object).astype(str), return_inverse=True)
-    found = [place.get(name, place.get(_whole(name), -1)) for name in different.tolist()]
+    found = [place.get(name, place.get(whole_name(name), -1)) for name in different.tolist()]
     strange = [name for name, k in zip(different.tolist(), found, strict=True) if k < 0]
     if strange:
         raise InputError(
@@ -42,7 +41,7 @@ def positions(names: Sequence[str] | NDArray[np.object_], classes: Sequence[str]
     return np.array(found, dtype=np.int64)[code]
 
 
-def _whole(name: str) -> str:
+def whole_name(name: str) -> str:
     """The text "1" for "1.0", the name itself for anything else."""
     head, point, tail = name.partition(".")
     return head if point and tail and not tail.strip("0") and head.lstrip("-").isdigit() else name

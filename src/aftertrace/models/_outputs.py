@@ -27,6 +27,10 @@ class Outputs(StrEnum):
     LOG_LIKELIHOOD = "log-likelihood"  # [Q, 1], larger is more confident
 
 
+SCORES = (Outputs.LOSS, Outputs.LOG_LIKELIHOOD)
+"""Outputs that need no classes."""
+
+
 @dataclass(frozen=True, eq=False)
 class LogValues:
     """Answers of all versions as `Posteriors` holds them: `values` [Q, V, K], their `kind`, and perhaps a `note`."""
@@ -49,7 +53,7 @@ def log_values(raw: Sequence[Floats], outputs: Outputs) -> LogValues:
     """
     _check_finite(raw, outputs)
     stacked = np.stack(raw, axis=1)
-    if outputs in (Outputs.LOSS, Outputs.LOG_LIKELIHOOD):
+    if outputs in SCORES:
         return _scores(stacked, outputs)
     told = _told(raw) if outputs is Outputs.AUTO else outputs
     if told is Outputs.LOGITS:

@@ -7,12 +7,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from aftertrace._spelling import nearest
+from aftertrace._spelling import nearest, some
 from aftertrace.errors import DataError
 from aftertrace.models._columns import is_missing
 from aftertrace.models._records import Records
 from aftertrace.posteriors import Role
-from aftertrace.posteriors._files import some
 
 Ints = NDArray[np.int64]
 _NO_LABEL = {"", "nan", "inf", "-inf", "none", "<na>"}
@@ -72,7 +71,8 @@ def is_said(parts: Sequence[Part], name: Literal["record", "person"]) -> bool:
     """Whether all parts say each record's name, or person. Raises `DataError` where only some do."""
     silent = [part.source for part in parts if getattr(part, name) is None]
     if silent and len(silent) < len(parts):
-        raise DataError(f"{silent[0]}: must say the {name} of each row, as the others do (column {name!r}).")
+        option = " or what --person-column says" if name == "person" else ""
+        raise DataError(f"{silent[0]}: must say the {name} of each row, as the others do (column {name!r}{option}).")
     return not silent
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from aftertrace._spelling import some
 from aftertrace.errors import InputError, TrainingError
 from aftertrace.models._classes import class_names
 from aftertrace.models._files import first_line
 from aftertrace.models._protocol import Floats
 from aftertrace.models._records import Records
-from aftertrace.posteriors._files import some
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from aftertrace._spelling import some
 from aftertrace.errors import InputError
 from aftertrace.models._files import file_digest, first_line, notes_of
 from aftertrace.models._sklearn import SklearnModel, wrap_estimator
 from aftertrace.models._trees import check_trees
 from aftertrace.posteriors._archives import archive_names
-from aftertrace.posteriors._files import some
 
 KNOWN_TYPES = frozenset(
     {

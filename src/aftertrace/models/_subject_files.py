@@ -9,89 +9,94 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aftertrace._spelling import nearest
-from aftertrace.errors import DataError, InputError
+from aftertrace._spelling import some
+from aftertrace.errors import DataError, InputError, PosteriorsError
 from aftertrace.models._classes import class_names
 from aftertrace.models._columns import is_missing
 from aftertrace.models._parts import Part
 from aftertrace.models._records import Records
 from aftertrace.models._subjects import Subjects
-from aftertrace.posteriors import Role
-from aftertrace.posteriors._files import some
+from aftertrace.posteriors import ROLES, role_numbers
+from aftertrace.posteriors._columns import LABEL, PERSON, absent_column, column_meanings
 from aftertrace.posteriors._readable import check_table
 
-ROLES = ("deleted", "unseen", "retained", "added")
-KEYS = ("record", "person", "role", "left")
-"""Columns with a meaning, besides the label; all others are features."""
+_FIXED = ("record", "role")
+_LEFT = "left"
+"""Columns with a meaning, besides those of classes and persons; all others are features."""
 _MISSING = ("", "#N/A", "#NA", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null")
 """Texts that stand for nothing in a column of features, as `pandas.read_csv` has it: models were trained on that."""
 
 
 def read_subjects(
-    files: Mapping[str, Path], *, label: str = "label", labelled: bool = True, key: bytes = b""
+    files: Mapping[str, Path],
+    *,
+    label: str = LABEL,
+    person: str = PERSON,
+    labelled: bool = True,
+    key: bytes = b"",
 ) -> Subjects:
     """Subjects from one file per role ("deleted", "unseen", ...), or from a file "records" with a column `role`.
 
     CSV (.csv, .csv.gz) and Parquet files have a column of classes named by `label` (which may be absent unless
-    `labelled`: scores need no classes), perhaps `record`, `person`, `role` and `left` (the number of the first
-    version without a deleted record; 1 is the one after the original), and features: all others. NPZ files have an
-    array `x` [n, ...] in their place. In CSV files labels are texts as they stand; an empty field of a feature is
+    `labelled`: scores need no classes), perhaps one named by `person`, `record`, `role` and `left` (the number of the
+    first version without a deleted record; 1 is the one after the original), and features: all others. NPZ files have
+    an array `x` [n, ...] in their place. In CSV files labels are texts as they stand; an empty field of a feature is
     missing. `key` makes the pseudonyms.
 
-    Raises `DataError` naming the file, what is wrong and how to go on.
+    Raises `DataError` naming the file, what is wrong and how to go on, and `InputError` for names that are none.
     """
-    if label in KEYS[:3]:
-        raise DataError(f"The column of classes must be another one than {', '.join(KEYS[:3])}, got {label!r}.")
-    parts = [_part(word, Path(path), label, labelled) for word, path in files.items()]
+    meanings = column_meanings(_FIXED, label=label, person=person)
+    needed = {label: LABEL} if labelled or label != LABEL else {}
+    needed |= {} if person == PERSON else {person: PERSON}
+    parts = [_part(word, Path(path), meanings, needed) for word, path in files.items()]
     if not parts:
         raise DataError("There must be files of records: one of deleted and one of unseen ones, or one with roles.")
     return Subjects.joined(parts, key=key)
 
 
-def _part(word: str, path: Path, label: str, labelled: bool) -> Part:
+def _part(word: str, path: Path, meanings: Mapping[str, str], needed: Mapping[str, str]) -> Part:
+    """`meanings`: what columns mean, by name; `needed`: those that must be there."""
     check_table(path)
-    columns = _arrays(path) if path.suffix == ".npz" else _table(path, label)
-    if labelled and label not in columns:
-        raise DataError(
-            f"{path}: there must be a column {label!r} with the class of each record; found {some(list(columns))}"
-            f"{nearest(label, columns)}. Another name can be said (--label-column)."
-        )
-    known = [name for name in (label, "record", "person", "role") if name in columns]
-    words = {name: _words(path, name, columns.pop(name)) for name in known}
-    left = columns.pop("left", None)
-    records = _records(path, columns)
+    columns = _arrays(path) if path.suffix == ".npz" else _table(path, meanings)
+    for name, meaning in needed.items():
+        if name not in columns:
+            raise DataError(absent_column(path, name, meaning, columns))
+    words = {meaning: _words(path, name, columns.pop(name)) for name, meaning in meanings.items() if name in columns}
+    left = columns.pop(_LEFT, None)
+    records = _records(path, columns, meanings)
     return Part(
         source=str(path),
         records=records,
-        label=np.array(words[label], dtype=object) if label in words else None,
+        label=np.array(words[LABEL], dtype=object) if LABEL in words else None,
         role=_roles(path, word, words.get("role"), len(records)),
         record=words.get("record"),
-        person=words.get("person"),
+        person=words.get(PERSON),
         left=None if left is None else _versions(path, left),
     )
 
 
-def _table(path: Path, label: str) -> dict[str, NDArray[Any]]:
+def _table(path: Path, meanings: Mapping[str, str]) -> dict[str, NDArray[Any]]:
     """The columns of a CSV or Parquet file."""
     import pyarrow as pa
     import pyarrow.parquet
 
     is_csv = path.suffix != ".parquet"
     try:
-        table = _read_csv(path, label) if is_csv else pyarrow.parquet.read_table(path)
+        table = _read_csv(path, meanings) if is_csv else pyarrow.parquet.read_table(path)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not a readable {path.suffix} file ({str(error).splitlines()[0]}).") from error
     if len(set(table.column_names)) < len(table.column_names):
         raise DataError(f"{path}: names of columns must differ; got {some(table.column_names)}.")
-    return {name: _column(table.column(name), name, is_csv, label) for name in table.column_names}
+    features = set(table.column_names) - {*meanings, _LEFT} if is_csv else set()
+    return {name: _column(table.column(name), gaps=name in features) for name in table.column_names}
 
 
-def _read_csv(path: Path, label: str) -> Any:
+def _read_csv(path: Path, meanings: Mapping[str, str]) -> Any:
     """A table; what has a meaning are texts, and so are dates, which pandas leaves as they stand too."""
     import pyarrow as pa
     import pyarrow.csv
 
-    texts = {name: pa.string() for name in (*KEYS[:3], label)}
+    texts = dict.fromkeys(meanings, pa.string())
     table = pyarrow.csv.read_csv(path, convert_options=pyarrow.csv.ConvertOptions(column_types=texts))
     dates = [field.name for field in table.schema if pa.types.is_temporal(field.type)]
     if not dates:
@@ -100,13 +105,14 @@ def _read_csv(path: Path, label: str) -> Any:
     return pyarrow.csv.read_csv(path, convert_options=pyarrow.csv.ConvertOptions(column_types=texts))
 
 
-def _column(column: Any, name: str, is_csv: bool, label: str) -> NDArray[Any]:
+def _column(column: Any, *, gaps: bool) -> NDArray[Any]:
+    """A column; with `gaps`, texts that stand for nothing are missing."""
     import pyarrow as pa
 
     if pa.types.is_null(column.type):
         return np.full(len(column), np.nan)
     values: NDArray[Any] = column.to_numpy()
-    if is_csv and name not in (*KEYS, label) and values.dtype == object:
+    if gaps and values.dtype == object:
         return np.array([np.nan if value in _MISSING else value for value in values.tolist()], dtype=object)
     return values
 
@@ -125,12 +131,12 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _records(path: Path, columns: dict[str, NDArray[Any]]) -> Records:
+def _records(path: Path, columns: dict[str, NDArray[Any]], meanings: Mapping[str, str]) -> Records:
     if path.suffix == ".npz":
         return Records(array=columns["x"])
     if not columns:
         raise DataError(
-            f"{path}: besides {', '.join(KEYS)} and the label there must be columns of features; none is left."
+            f"{path}: besides {', '.join(meanings)} and {_LEFT} there must be columns of features; there is none."
         )
     try:
         return Records(columns=columns)
@@ -156,15 +162,14 @@ def _roles(path: Path, word: str, said: tuple[str, ...] | None, size: int) -> ND
         if word == "records":
             raise DataError(f"{path}: there must be a column 'role' that says which records are {', '.join(ROLES)}.")
         said = (word,) * size
-    strange = sorted(set(said) - set(ROLES))
-    if strange:
-        raise DataError(
-            f"{path}: a role must be one of {', '.join(ROLES)}; got {some(strange)}{nearest(strange[0], ROLES)}."
-        )
+    try:
+        role = role_numbers(said)
+    except PosteriorsError as error:
+        raise DataError(f"{path}: {error}") from error
     others = sorted(set(said) - {word})
     if word != "records" and others:
         raise DataError(f"{path}: was given as the file of {word} records, and its column 'role' says {some(others)}.")
-    return np.array([Role[role.upper()] for role in said], dtype=np.int8)
+    return role
 
 
 def _versions(path: Path, column: NDArray[Any]) -> NDArray[np.int64]:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from aftertrace.errors import DataError
 from aftertrace.models._classes import class_names
 from aftertrace.models._parts import Part, is_said, joined_left, joined_records
+from aftertrace.models._persons import person_names
 from aftertrace.models._records import Records, records_of
-from aftertrace.posteriors import Role, pseudonyms
+from aftertrace.posteriors import ROLES, Role, pseudonyms
 
 Ints = NDArray[np.int64]
 
@@ -63,7 +64,7 @@ class Subjects:
             )
         if persons is not None and persons.keys() != given.keys():
             raise DataError(
-                f"`persons` must say persons for each of {', '.join(given)}; got {', '.join(persons) or 'none'}."
+                f"`person` must say persons for each of {', '.join(given)}; got {', '.join(persons) or 'none'}."
             )
         parts = [_part(word, x, y, None if persons is None else persons[word]) for word, (x, y) in given.items()]
         return cls.joined(parts, key=key)
@@ -101,8 +102,8 @@ def _part(word: str, x: Any, y: Any, persons: Sequence[Any] | None) -> Part:
         source=f"`{word}`",
         records=records,
         label=np.array(class_names(label), dtype=object),
-        role=np.full(len(records), Role[word.upper()], dtype=np.int8),
-        person=None if persons is None else class_names(np.asarray(persons)),
+        role=np.full(len(records), ROLES[word], dtype=np.int8),
+        person=None if persons is None else person_names(persons),
     )
 
 

@@ -14,11 +14,13 @@ from aftertrace.posteriors._features import Features, encoded_columns, filled_fe
 from aftertrace.posteriors._files import Answers, pseudonyms, read_answers
 from aftertrace.posteriors._parquet import from_parquet, to_parquet
 from aftertrace.posteriors._phi import PHI_LIMIT, log_loss, phi
-from aftertrace.posteriors._posteriors import Kind, Posteriors, Role, Use, concatenate
-from aftertrace.posteriors._versions import VersionAnswers, membership, read_pair, read_versions
+from aftertrace.posteriors._posteriors import Kind, Posteriors, Use, concatenate
+from aftertrace.posteriors._roles import ROLES, Role, membership, role_numbers
+from aftertrace.posteriors._versions import VersionAnswers, read_pair, read_versions
 
 __all__ = [
     "PHI_LIMIT",
+    "ROLES",
     "Answers",
     "Features",
     "Kind",
@@ -39,5 +41,6 @@ __all__ = [
     "read_features",
     "read_pair",
     "read_versions",
+    "role_numbers",
     "to_parquet",
 ]

@@ -8,8 +8,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from aftertrace._spelling import some
 from aftertrace.errors import PosteriorsError
-from aftertrace.posteriors._files import Words, arrow_table, check_readable, pseudonyms, some
+from aftertrace.posteriors._files import Words, arrow_table, check_readable, pseudonyms
 
 Floats = NDArray[np.float64]
 _Column = tuple[str, Floats]

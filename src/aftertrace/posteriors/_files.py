@@ -3,7 +3,7 @@
 import hashlib
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aftertrace._spelling import nearest
+from aftertrace._spelling import nearest, some
 from aftertrace.errors import DataError, PosteriorsError
+from aftertrace.posteriors._columns import LABEL, absent_column, column_meanings
 from aftertrace.posteriors._posteriors import SUM_TOLERANCE
 from aftertrace.posteriors._readable import check_table
 
-_KEYS = ("record", "label", "role", "original", "pair", "person", "left")
+_FIXED = ("record", "role", "original", "pair", "left")
+"""Columns with a meaning whose names are always these."""
+PLAIN = column_meanings(_FIXED)
+"""The columns with a meaning where nothing else is said."""
 Ints = NDArray[np.int64]
 
 
@@ -77,7 +81,7 @@ class Answers:
     label: Words
     classes: tuple[str, ...]
     values: NDArray[np.float64]  # [Q, K]
-    extra: dict[str, Words]  # role, original, pair where given
+    extra: dict[str, Words]  # role, original, pair, person and left where given
 
     def unit(self, name: str) -> Words:
         other = "original" if name == "pair" else "pair"
@@ -97,43 +101,49 @@ def read_answers(path: Path) -> Answers:
     return found
 
 
-def read_numbers(path: Path) -> Answers:
+def answer_columns(*, label: str, person: str) -> dict[str, str]:
+    """What the columns of a file of answers mean, by name; two of them are called as users say. Raises `InputError`."""
+    return column_meanings(_FIXED, label=label, person=person)
+
+
+def read_numbers(path: Path, meanings: Mapping[str, str] = PLAIN) -> Answers:
     """One version's answers, whatever their numbers are: posteriors, logits, or one column of scores without `label`.
 
-    Raises `PosteriorsError`.
+    `meanings`: `answer_columns`. Raises `PosteriorsError`.
     """
-    columns, values = file_columns(path)
-    found = [*columns, *values]
-    for name in ("record",) if len(values) == 1 else ("record", "label"):
-        if name not in columns:
-            raise PosteriorsError(
-                f"{path}: there must be a column {name!r}; found {some(found)}{nearest(name, found)}."
-            )
+    columns, values = file_columns(path, meanings)
+    named = {meaning: name for name, meaning in meanings.items()}
+    for meaning in ("record",) if len(values) == 1 else ("record", LABEL):
+        if meaning not in columns:
+            found = [*map(named.__getitem__, columns), *values]
+            raise PosteriorsError(absent_column(path, named[meaning], meaning, found))
     if not values:
         raise PosteriorsError(
             f"{path}: besides record, label and role there must be one column per class, at least two; found none."
         )
     matrix, classes = np.column_stack(list(values.values())), tuple(values)
     _check_filled(path, matrix)
-    label = columns.get("label", columns["record"])
+    label = columns.get(LABEL, columns["record"])
     strange = sorted(set(label.words) - set(classes)) if len(classes) > 1 else []
     if strange:
         raise PosteriorsError(
             f"{path}: every label must be the name of a class column ({some(classes)}); got {some(strange)}."
         )
-    extra = {name: columns[name] for name in _KEYS[2:] if name in columns}
+    extra = {name: column for name, column in columns.items() if name not in ("record", LABEL)}
     return Answers(path, columns["record"], label, classes, matrix, extra)
 
 
-def file_columns(path: Path) -> tuple[dict[str, Words], dict[str, NDArray[np.float64]]]:
-    """The columns with a meaning as texts, and the others, one per class, as numbers."""
+def file_columns(
+    path: Path, meanings: Mapping[str, str] = PLAIN
+) -> tuple[dict[str, Words], dict[str, NDArray[np.float64]]]:
+    """The columns with a meaning as texts, by meaning, and the others, one per class, as numbers."""
     check_readable(path)
     try:
         if path.suffix == ".npz":
-            return _from_npz(path)
-        return _from_arrow(path, arrow_table(path))
+            return _from_npz(path, meanings)
+        return _from_arrow(path, arrow_table(path, meanings), meanings)
     except UnicodeDecodeError as error:
-        raise PosteriorsError(f"{path}: the file must be UTF-8 text ({error}).") from error
+        raise PosteriorsError(f"{path}: texts must be UTF-8 ({error}).") from error
 
 
 def check_readable(path: Path) -> None:
@@ -144,7 +154,7 @@ def check_readable(path: Path) -> None:
         raise PosteriorsError(str(error)) from error
 
 
-def arrow_table(path: Path) -> Any:
+def arrow_table(path: Path, meanings: Mapping[str, str] = PLAIN) -> Any:
     """A CSV or Parquet file as a table of Arrow, what has a meaning as texts. Raises `PosteriorsError`."""
     import pyarrow as pa
     import pyarrow.csv
@@ -153,13 +163,15 @@ def arrow_table(path: Path) -> Any:
     try:
         if path.suffix == ".parquet":
             return pyarrow.parquet.read_table(path)
-        text = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(_KEYS, pa.string()), strings_can_be_null=False)
+        text = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(meanings, pa.string()), strings_can_be_null=False)
         return pyarrow.csv.read_csv(path, convert_options=text)
     except (pa.ArrowException, OSError) as error:
         raise PosteriorsError(f"{path}: not a readable {path.suffix} file ({str(error).splitlines()[0]}).") from error
 
 
-def _from_arrow(path: Path, table: Any) -> tuple[dict[str, Words], dict[str, NDArray[np.float64]]]:
+def _from_arrow(
+    path: Path, table: Any, meanings: Mapping[str, str]
+) -> tuple[dict[str, Words], dict[str, NDArray[np.float64]]]:
     import pyarrow as pa
 
     if len(set(table.column_names)) != len(table.column_names):
@@ -167,22 +179,24 @@ def _from_arrow(path: Path, table: Any) -> tuple[dict[str, Words], dict[str, NDA
     texts, numbers = {}, {}
     for name in table.column_names:
         column = table.column(name)
-        if name in _KEYS:
+        if name in meanings:
             if column.null_count:
                 row = int(np.flatnonzero(np.array(column.is_null()))[0])
                 raise PosteriorsError(f"{path}: column {name!r} must be filled in every row; row {row} is empty.")
-            texts[name] = Words.of(column)
+            texts[meanings[name]] = Words.of(column)
         elif pa.types.is_floating(column.type) or pa.types.is_integer(column.type) or pa.types.is_null(column.type):
             numbers[name] = np.array(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
         else:
             raise PosteriorsError(
-                f"{path}: columns other than {', '.join(_KEYS)} must be posteriors, numbers from 0 to 1, one per "
-                f"class; column {name!r} holds {column.type}{nearest(name, _KEYS)}."
+                f"{path}: columns other than {', '.join(meanings)} must be posteriors, numbers from 0 to 1, one per "
+                f"class; column {name!r} holds {column.type}{nearest(name, meanings)}. The columns of labels and "
+                f"persons may have other names (--label-column, --person-column; in Python label_column and "
+                f"person_column)."
             )
     return texts, numbers
 
 
-def _from_npz(path: Path) -> tuple[dict[str, Words], dict[str, NDArray[np.float64]]]:
+def _from_npz(path: Path, meanings: Mapping[str, str]) -> tuple[dict[str, Words], dict[str, NDArray[np.float64]]]:
     import pyarrow as pa
 
     try:
@@ -195,7 +209,7 @@ def _from_npz(path: Path) -> tuple[dict[str, Words], dict[str, NDArray[np.float6
         found = "no such array" if values is None else f"{values.dtype} {values.shape}"
         raise PosteriorsError(f"{path}: there must be an array `values` of numbers [Q, K]; got {found}.")
     classes = [str(name) for name in arrays.get("classes", np.arange(values.shape[1]))]
-    texts = {name: arrays[name].astype(str) for name in _KEYS if name in arrays}
+    texts = {meaning: arrays[name].astype(str) for name, meaning in meanings.items() if name in arrays}
     wrong = [name for name, column in texts.items() if column.shape != values.shape[:1]]
     if wrong or len(classes) != values.shape[1] or len(set(classes)) != len(classes):
         raise PosteriorsError(
@@ -229,9 +243,3 @@ def _check_rows(path: Path, values: NDArray[np.float64]) -> None:
             f"{path}: rows must sum to 1 within {SUM_TOLERANCE}; row {row} sums to {sums[row]:.6g} "
             f"({int((np.abs(sums - 1) > SUM_TOLERANCE).sum())} rows in all; is a class column missing?)."
         )
-
-
-def some(names: Sequence[str], most: int = 6) -> str:
-    """The first names, and how many more there are."""
-    shown = ", ".join(repr(str(name)) for name in names[:most])
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")

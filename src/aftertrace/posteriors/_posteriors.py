@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from aftertrace.errors import PosteriorsError
 from aftertrace.posteriors._phi import phi
+from aftertrace.posteriors._roles import Role, membership, role_numbers
 
 SUM_TOLERANCE = 1e-3
 
@@ -22,16 +23,6 @@ class Kind(StrEnum):
     POSTERIOR = "posterior"  # a probability per class
     LABEL = "label"  # one-hot: only the predicted class is released
     SCORE = "score"  # one number per version, larger for what is more likely (a log-likelihood); K = 1
-
-
-class Role(IntEnum):
-    """What happened to a record between the first and the last version."""
-
-    DELETED = 0  # in, then out
-    UNSEEN = 1  # never in
-    RETAINED = 2  # always in
-    ADDED = 3  # out, then in
-    MIXED = 4  # in and out again
 
 
 class Use(IntEnum):
@@ -122,7 +113,7 @@ class Posteriors:
         own_pair = unit if pair is None else _integers(pair)
         return cls(
             log_values=log_values,
-            member=_membership(role),
+            member=membership(role_numbers(role), 2),
             label=_integers(label),
             classes=tuple(classes) if classes is not None else tuple(str(k) for k in range(first.shape[1])),
             record=np.arange(size) if record is None else _integers(record),
@@ -195,12 +186,6 @@ class Posteriors:
 
 
 _ROW_FIELDS = ("log_values", "member", "label", "record", "pair", "original", "use")
-_MEMBER = {
-    Role.DELETED: (True, False),
-    Role.UNSEEN: (False, False),
-    Role.RETAINED: (True, True),
-    Role.ADDED: (False, True),
-}
 
 
 def concatenate(tables: Sequence[Posteriors]) -> Posteriors:
@@ -227,22 +212,6 @@ def concatenate(tables: Sequence[Posteriors]) -> Posteriors:
     parts: dict[str, Any] = {name: np.concatenate([getattr(table, name) for table in tables]) for name in _ROW_FIELDS}
     probes = {name: np.concatenate([table.probes[name] for table in tables]) for name in first.probes}
     return replace(first, **parts, probes=probes)
-
-
-def _membership(role: Sequence[str] | NDArray[np.int8]) -> NDArray[np.bool_]:
-    """Membership before and after [Q, 2] of a role per query."""
-    words, which = np.unique(np.asarray(role), return_inverse=True)
-    known = np.array([_MEMBER[_role(word)] for word in words], dtype=bool).reshape(len(words), 2)
-    return known[which]
-
-
-def _role(word: str | int | np.integer) -> Role:
-    known = [role for role in Role if role is not Role.MIXED]
-    for role in known:
-        if word == role.name.lower() or (not isinstance(word, str) and int(word) == role):
-            return role
-    names = ", ".join(role.name.lower() for role in known)
-    raise PosteriorsError(f"A role must be one of {names}; got {str(word)!r}.")
 
 
 def _integers(values: ArrayLike) -> NDArray[np.int64]:

@@ -1,5 +1,6 @@
 """Whether a file can be what its name says, before anything reads it."""
 
+import codecs
 import gzip
 import stat
 import zlib
@@ -105,22 +106,37 @@ def _check_parquet(path: Path) -> None:
 
 def _check_text(path: Path) -> None:
     """UTF-8 without null bytes, columns separated by commas, and not much larger than the file if it is packed."""
-    size, is_packed = 0, path.suffix == ".gz"
+    size, lines, is_packed = 0, 0, path.suffix == ".gz"
+    decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         with gzip.open(path) if is_packed else path.open("rb") as file:
             while chunk := file.read(_CHUNK):
                 if not size:
                     _check_separator(path, chunk.split(b"\n", 1)[0])
-                if b"\0" in chunk:
-                    raise DataError(
-                        f"{path}: must be UTF-8 text, and holds null bytes: it is UTF-16, damaged, or no text. Save it "
-                        f"as 'CSV UTF-8'."
-                    )
+                _check_letters(path, chunk, decoder, lines)
+                lines += chunk.count(b"\n")
                 size += len(chunk)
                 if is_packed:
                     check_unpacked(path, size)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be unpacked ({error}). Save it again.") from error
+
+
+def _check_letters(path: Path, chunk: bytes, decoder: codecs.IncrementalDecoder, lines: int) -> None:
+    """`lines`: how many end before the chunk."""
+    if b"\0" in chunk:
+        raise DataError(
+            f"{path}: must be UTF-8 text, and holds null bytes: it is UTF-16, damaged, or no text. Save it as "
+            f"'CSV UTF-8'."
+        )
+    try:
+        decoder.decode(chunk)
+    except UnicodeDecodeError as error:
+        line = lines + error.object[: error.start].count(b"\n") + 1
+        raise DataError(
+            f"{path}: must be UTF-8 text, and line {line} holds the byte 0x{error.object[error.start]:02X}, which is a "
+            f"letter in Latin-1 or Windows-1252. Save it as 'CSV UTF-8'."
+        ) from error
 
 
 def _check_separator(path: Path, header: bytes) -> None:

@@ -7,20 +7,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from aftertrace._spelling import some
 from aftertrace.errors import PosteriorsError
+from aftertrace.posteriors._columns import LABEL, PERSON, absent_column
 from aftertrace.posteriors._files import (
     Answers,
     Ints,
     Words,
+    answer_columns,
     file_columns,
     pseudonyms,
     read_answers,
     read_numbers,
-    some,
 )
-from aftertrace.posteriors._posteriors import Posteriors, Role
-
-_ROLES = {role.name.lower(): role for role in (Role.DELETED, Role.UNSEEN, Role.RETAINED, Role.ADDED)}
+from aftertrace.posteriors._posteriors import Posteriors
+from aftertrace.posteriors._roles import Role, membership, role_numbers
 
 
 def read_pair(before: Path | str, after: Path | str, *, role: Path | str | None = None, key: bytes = b"") -> Posteriors:
@@ -68,14 +69,27 @@ class VersionAnswers:
     person: Ints | None
 
 
-def read_versions(paths: Sequence[Path | str], *, role: Path | str | None = None, key: bytes = b"") -> VersionAnswers:
+def read_versions(
+    paths: Sequence[Path | str],
+    *,
+    role: Path | str | None = None,
+    label: str = LABEL,
+    person: str = PERSON,
+    key: bytes = b"",
+) -> VersionAnswers:
     """What V versions of a model answered at the same records, from a file each, the original's first.
 
     Files as in `read_pair`, but of any numbers: logits, or a single column of scores, which needs no `label`. Further
     optional columns: `person`, whose record it is, and with more than two versions `left`, the first version (from 1)
-    that a deleted record is not part of any more; by default the last. Raises `PosteriorsError`.
+    that a deleted record is not part of any more; by default the last. `label` and `person`: what the columns of
+    classes and of persons are called. Raises `PosteriorsError`, and `InputError` for names that are none.
     """
-    return _versions([read_numbers(Path(path)) for path in paths], role, key)
+    meanings = answer_columns(label=label, person=person)
+    versions = [read_numbers(Path(path), meanings) for path in paths]
+    if person != PERSON and not any(PERSON in version.extra for version in versions):
+        first = versions[0]
+        raise PosteriorsError(absent_column(first.path, person, PERSON, ["record", *first.extra, *first.classes]))
+    return _versions(versions, role, key)
 
 
 def _versions(versions: Sequence[Answers], role: Path | str | None, key: bytes) -> VersionAnswers:
@@ -90,7 +104,6 @@ def _versions(versions: Sequence[Answers], role: Path | str | None, key: bytes) 
         place = {name: k for k, name in enumerate(other.classes)}
         columns = [place[name] for name in first.classes]
         values.append(other.values[:, columns][orders[-1]])
-    person = first.extra.get("person")
     return VersionAnswers(
         values=np.stack(values, axis=1),
         label=labels,
@@ -99,20 +112,25 @@ def _versions(versions: Sequence[Answers], role: Path | str | None, key: bytes) 
         record=pseudonyms(first.record.words, key)[first.record.code],
         original=first.unit("original").places(),
         pair=first.unit("pair").places(),
-        person=None if person is None else pseudonyms(person.words, key)[person.code],
+        person=_persons(versions, orders, key),
     )
 
 
-def membership(role: NDArray[np.int8], n_versions: int, left: Ints | None = None) -> NDArray[np.bool_]:
-    """Which versions each record trained [Q, V], by its `Role`.
-
-    `left` [Q]: the first version without a deleted record, 1 to V - 1; by default the last. Added records are in the
-    last version only.
-    """
-    version = np.arange(n_versions)
-    gone = np.full(len(role), n_versions - 1) if left is None else left
-    until = np.select([role == Role.DELETED, role == Role.RETAINED], [gone, n_versions], 0)[:, None]
-    return np.asarray((version < until) | ((role == Role.ADDED)[:, None] & (version == n_versions - 1)))
+def _persons(versions: Sequence[Answers], orders: Sequence[Ints], key: bytes) -> Ints | None:
+    """A pseudonym of whose record each row of the first version is [Q], from whichever files say it."""
+    said = [
+        (version.path, pseudonyms(column.words, key)[column.code][order])
+        for version, order in zip(versions, orders, strict=True)
+        if (column := version.extra.get(PERSON)) is not None
+    ]
+    for path, other in said[1:]:
+        if (other != said[0][1]).any():
+            row = int(np.flatnonzero(other != said[0][1])[0])
+            raise PosteriorsError(
+                f"Persons must agree between the files; record {versions[0].record.at(row)!r} is of one in "
+                f"{said[0][0].name} and of another in {path.name}."
+            )
+    return said[0][1] if said else None
 
 
 def _left(version: "Answers", n_versions: int) -> Ints | None:
@@ -192,25 +210,24 @@ def _roles(versions: Sequence[Answers], orders: Sequence[Ints], path: Path | str
     if not given:
         raise PosteriorsError(
             f"{first.path}: the role of each record (deleted, unseen, ...) must be known: add a column 'role' to one "
-            f"of the files, or give a file of the columns record and role."
+            f"of the files, or give a file of the columns record and role (--role, in Python role)."
         )
     (source, roles), *others = given.items()
     for name, other in others:
         if (roles != other).any():
             row = int(np.flatnonzero(roles != other)[0])
-            words = list(_ROLES)
             raise PosteriorsError(
-                f"Roles must agree; record {first.record.at(row)!r} is {words[roles[row]]!r} in {source} "
-                f"and {words[other[row]]!r} in {name}."
+                f"Roles must agree; record {first.record.at(row)!r} is {Role(roles[row]).word!r} in {source} "
+                f"and {Role(other[row]).word!r} in {name}."
             )
     return roles.astype(np.int8)
 
 
 def _role_numbers(path: Path, column: Words) -> Ints:
-    strange = sorted(set(column.words) - _ROLES.keys())
-    if strange:
-        raise PosteriorsError(f"{path}: a role must be one of {', '.join(_ROLES)}; got {some(strange)}.")
-    return column.numbers(_ROLES)
+    try:
+        return role_numbers(column.words)[column.code].astype(np.int64)
+    except PosteriorsError as error:
+        raise PosteriorsError(f"{path}: {error}") from error
 
 
 def _role_file(path: Path, record: Words) -> Ints:

@@ -93,9 +93,11 @@ def advice(result: Result) -> Iterator[str]:
             yield "Audit every further version: what several of them show adds up."
         case Outcome.TOO_COSTLY:
             leak = (
-                "whether the leak is within your limits is open, too" if _open_leaks(result) else "the leak is within"
+                "whether the leak is within your limits is open, too"
+                if _open_leaks(result)
+                else "the leak is within them"
             )
-            yield f"Do not publish it yet: the loss of accuracy is beyond your limit; {leak}."
+            yield f"Do not publish it yet: the loss of accuracy is beyond your limits; {leak}."
             yield from _remedy(result)
             yield "Or accept the cost, and say so: raise the limit of `accuracy_loss`."
         case Outcome.NOT_SHOWN:
@@ -132,8 +134,10 @@ def _remedy(result: Result) -> Iterator[str]:
     elif remedy.recommended is not None and remedy.confirmed:
         best = remedy.option(remedy.recommended)
         yield f"{best.what} On data that did not choose it, that stayed within every limit{_price(best)}."
-    else:
+    elif remedy.options:
         yield "No remedy is confirmed: see below what was tried, and what comes nearest."
+    else:
+        yield "No remedy could be tried: see below why."
 
 
 def _price(option: RemedyOption) -> str:

@@ -18,7 +18,7 @@ GLOSSARY = (
     ("Classical attack", "membership inference: it looks at the original model alone"),
     ("AUC", "how often a deleted record is ranked above an unseen one; 0.5 is guessing, 1 is always"),
     ("TPR at an FPR", "share of deleted records found, when that share of unseen ones is accused wrongly"),
-    ("False alarm", "an unseen record that the attack takes for a deleted one"),
+    ("FPR, false alarms", "share of unseen records that the attack takes for deleted ones"),
     ("Balanced accuracy", "mean of the shares of deleted and of unseen records that are told right; 50 % is guessing"),
     ("p (Holm)", "how likely so much would be by chance alone, raised for the number of comparisons; small is telling"),
     (

@@ -25,7 +25,7 @@ _KNOWLEDGE = {
 _COLUMNS = {
     "Classical": "Classical: AUC of the classical attack of equal knowledge.",
     "p (Holm)": "p: sign-flip test of the difference over originals, corrected for all attacks.",
-    "Balanced accuracy": "Balanced accuracy: mean share of both roles told right, at a threshold chosen on the shadow side.",
+    "Balanced accuracy": "Balanced accuracy: share told right of both roles, at the threshold of the shadow side.",
 }
 """Between the AUC and the rates: what each column means."""
 _ROLES = (Role.DELETED, Role.UNSEEN, Role.RETAINED, Role.ADDED)
@@ -106,7 +106,7 @@ class Movement:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The figures behind the verdict. `heads`, `group_heads`: of the rows' cells; columns that nothing fills are gone."""
+    """The figures behind the verdict. `heads`, `group_heads`: of the cells; columns that nothing fills are left out."""
 
     attack: str
     scale: AucScale

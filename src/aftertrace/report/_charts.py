@@ -7,7 +7,7 @@ import io
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,8 @@ PLACES = 161
 TWO_VERSIONS, CLASSICAL, LIMIT = "#0b5cad", "#8a8f98", "#b3261e"
 _ROLE_COLOURS = {"Deleted": "#b3261e", "Unseen": "#0b5cad", "Retained": "#2e7d4f", "Added": "#8a5a00"}
 _TONE_COLOURS = {"good": "#2e7d4f", "doubt": "#8a5a00", "bad": "#b3261e", "none": "#8a8f98"}
+LINE, GLYPH, SAME = 14, 7, 6
+"""Pixels: a label's height, a digit's width, and how near dots share a label."""
 _HALO = {"color": "#fff", "stroke": "#fff", "strokeWidth": 4}
 """Behind a number, so that it can be read on a dot."""
 _LINES = ["#0b5cad", "#c2571a", "#2e7d4f"]
@@ -169,19 +171,20 @@ def _frontier(remedies: Remedies, width: int) -> "alt.LayerChart":
     """A dot per option: what it gives away over what it costs, and a line through those that none other beats."""
     import altair as alt
 
+    plot = _Plot.of(remedies.points, width=width - 80, height=320)
     rows = [_placed(point) for point in remedies.points]
     tones = [tone for tone in TONES if any(point.tone == tone for point in remedies.points)]
-    scale = alt.Scale(domain=[min([0.4, *(row["low"] for row in rows)]), 1], nice=False)
-    across = alt.Scale(nice=False, padding=18)
+    across, scale = alt.Scale(nice=False, domain=plot.across), alt.Scale(nice=False, domain=plot.up)
     x = alt.X("lost:Q", scale=across, axis=alt.Axis(format="~p", tickCount=5), title="Accuracy lost")
-    y = alt.Y("auc:Q", scale=scale, title="AUC of the strongest attack")
+    y = alt.Y("auc:Q", scale=scale, title="AUC of the strongest attack", axis=alt.Axis(titlePadding=12))
     level, low = alt.Y("level:Q", scale=scale), alt.Y("low:Q", scale=scale)
     colour = alt.Color(
         "tone:N",
         scale=alt.Scale(domain=[TONES[tone] for tone in tones], range=[_TONE_COLOURS[tone] for tone in tones]),
         legend=alt.Legend(title=None, orient="top", columns=2 if width == NARROW else 4, columnPadding=24),
     )
-    numbers = _chart(_numbers(remedies.points)).encode(x=x, y=y, text="words:N")
+    labels = _chart(_labels(remedies.points, plot))
+    words = labels.encode(x=alt.X("right:Q", scale=across), y=alt.Y("level:Q", scale=scale), text="words:N")
     best = [row for row, point in zip(rows, remedies.points, strict=True) if point.is_frontier]
     limit = [] if remedies.limit is None else [{"level": remedies.limit}]
     return alt.LayerChart(
@@ -190,13 +193,11 @@ def _frontier(remedies: Remedies, width: int) -> "alt.LayerChart":
             _chart([{"level": 0.5}]).mark_rule(strokeDash=[4, 3], color=CLASSICAL).encode(y=level),
             _chart(best).mark_line(color="#b9bdc4", strokeWidth=1.5).encode(x=x, y=y, order="lost:Q"),
             _chart(rows).mark_rule(strokeWidth=1.5).encode(x=x, y=low, y2="high:Q", color=colour),
+            labels.mark_rule(color="#b9bdc4").encode(x=x, y=y, x2="right:Q", y2="level:Q"),
             _chart(rows).mark_point(filled=True, size=70, opacity=1).encode(x=x, y=y, color=colour),
-            *(
-                numbers.mark_text(**style, dx=8, dy=-9, fontSize=12, align="left")
-                for style in (_HALO, {"color": "#000"})
-            ),
+            *(words.mark_text(**style, dx=3, fontSize=12, align="left") for style in (_HALO, {"color": "#000"})),
         ]
-    ).properties(width=width - 80, height=300)
+    ).properties(width=plot.width, height=plot.height)
 
 
 def _placed(point: Point) -> dict[str, Any]:
@@ -206,15 +207,79 @@ def _placed(point: Point) -> dict[str, Any]:
     return {"lost": point.lost, "auc": auc.estimate, "low": low, "high": high, "tone": TONES[point.tone]}
 
 
-def _numbers(points: Sequence[Point]) -> list[dict[str, Any]]:
-    """The numbers of the options at their places; those that stand together share a label."""
-    together: dict[tuple[float, int], list[Point]] = {}
+@dataclass(frozen=True)
+class _Plot:
+    """A drawing's size in pixels, and what its axes run over."""
+
+    width: int
+    height: int
+    across: tuple[float, float]
+    up: tuple[float, float]
+
+    @classmethod
+    def of(cls, points: Sequence[Point], *, width: int, height: int) -> "_Plot":
+        """Room for all dots and intervals, and to the right for numbers."""
+        lost = [point.lost for point in points]
+        span = max(lost) - min(lost) or 0.02
+        ends = [point.auc.estimate if point.auc.low is None else point.auc.low for point in points]
+        across = min(lost) - 0.06 * span, max(lost) + 0.06 * span + 30 / width * span
+        return cls(width, height, across, (min(0.4, *ends), 1.0))
+
+    def place(self, point: Point) -> tuple[float, float]:
+        """Of a dot, in pixels from the lower left."""
+        (left, right), (low, high) = self.across, self.up
+        x = self.width * (point.lost - left) / (right - left)
+        return x, self.height * (point.auc.estimate - low) / (high - low)
+
+    def lost(self, x: float) -> float:
+        """What stands at so many pixels from the left."""
+        return self.across[0] + x / self.width * (self.across[1] - self.across[0])
+
+    def auc(self, y: float) -> float:
+        """What stands at so many pixels from below."""
+        return self.up[0] + y / self.height * (self.up[1] - self.up[0])
+
+
+@dataclass(frozen=True)
+class _Box:
+    """What a dot or a label covers, in pixels: a line's height around `y`."""
+
+    left: float
+    right: float
+    y: float
+
+    def meets(self, other: "_Box") -> bool:
+        return abs(self.y - other.y) < LINE and self.left < other.right and other.left < self.right
+
+
+def _labels(points: Sequence[Point], plot: _Plot) -> list[dict[str, Any]]:
+    """The numbers of the options, right of their dots; dots at one place share a label, and each label stands as near
+    to its dot as dots and earlier labels leave room.
+    """
+    together: dict[tuple[int, int], list[Point]] = {}
     for point in points:
-        together.setdefault((round(point.lost, 2), round(25 * point.auc.estimate)), []).append(point)
-    return [
-        {"lost": own[0].lost, "auc": own[0].auc.estimate, "words": ", ".join(str(point.number) for point in own)}
-        for own in together.values()
-    ]
+        x, y = plot.place(point)
+        together.setdefault((round(x / SAME), round(y / SAME)), []).append(point)
+    taken = [_Box(x - SAME, x + SAME, y) for x, y in map(plot.place, points)]
+    labels = []
+    for own in sorted(together.values(), key=lambda own: -own[0].auc.estimate):  # so that leaders do not cross
+        words = ", ".join(str(point.number) for point in own)
+        box = _free(*plot.place(own[0]), GLYPH * len(words), taken, plot.height)
+        taken.append(box)
+        dot = {"lost": own[0].lost, "auc": own[0].auc.estimate}
+        labels.append({**dot, "words": words, "right": plot.lost(box.left), "level": plot.auc(box.y)})
+    return labels
+
+
+def _free(x: float, y: float, length: float, taken: Sequence[_Box], height: int) -> _Box:
+    """The nearest free place of a label: beside its dot, below, above, further below, and so on."""
+    nearest = _Box(x + 2 * SAME, x + 2 * SAME + length, y)
+    for step in range(0, height, LINE // 2):
+        for level in (y - step, y + step):
+            box = replace(nearest, y=level)
+            if 0 <= level <= height and not any(map(box.meets, taken)):
+                return box
+    return nearest
 
 
 def _powers(smallest: float, largest: float, width: int) -> list[float]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from aftertrace.report._charts import NARROW, WIDE, Drawing, element
 from aftertrace.report._page import environment
-from aftertrace.report._records import EXPOSED, flat_settings, shown_names
+from aftertrace.report._records import EXPOSED, _share, flat_settings, shown_names
 from aftertrace.results import Exposure, ExposureResult
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def exposure_text(result: ExposureResult) -> str:
             "",
             f"{result.title}: {result.records} deletions, each seen beside {result.unseen} unseen records.",
             f"Logit drop: median {half:.2g}, and {far:.2g} or more for one record in a hundred.",
-            f"A deleted record lost more than an unseen one in {result.auc:.1%} of comparisons; 50 % is chance.",
+            f"A deleted record lost more than an unseen one in {100 * result.auc:.1f} % of comparisons; chance: 50 %.",
             *([f"Certificate: {result.certificate.sentence}"] if result.certificate is not None else []),
         )
     )
@@ -72,7 +72,7 @@ def render_exposure(
         sentence=result.sentence,
         size=f"{result.records} records deleted in turn, {result.unseen} unseen ones asked about each deletion.",
         levels=tuple(
-            (f"{level:.0%}", f"{(rows.p_value <= level).mean():.1%}")
+            (_share(level, 0), _share((rows.p_value <= level).mean()))
             for level in _LEVELS
             if level >= 1 / (1 + rows.unseen)
         ),
@@ -104,7 +104,7 @@ def _by_class(rows: Exposure, classes: Sequence[str]) -> Iterator[tuple[str, ...
                 f"{np.median(drop):.2g}",
                 f"{np.quantile(drop, 0.95):.2g}",
                 f"{drop.max():.2g}",
-                f"{shown:.0%}",
+                _share(shown),
             )
 
 

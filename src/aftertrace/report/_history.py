@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aftertrace.report._charts import CLASSICAL, LIMIT, NARROW, TWO_VERSIONS, WIDE, element
+from aftertrace.report._gate import LIMITS
 from aftertrace.report._page import environment
-from aftertrace.report._records import _BADGES, DASH, _interval
+from aftertrace.report._records import _BADGES, DASH, NBSP, _interval, _percent
 from aftertrace.report._terminal import _COLOUR, _MARK, _ends
 from aftertrace.results import History, LimitCheck, Release
 
@@ -21,8 +22,8 @@ AHEAD = (1, 4, 12)
 """Further audits for which the confidence is told."""
 _REMARKS = (
     "Each interval is of its release alone. Of twenty that are sure to 95 %, one misses.",
-    "Wrong passes and false alarms are what the intervals allow at most, however the audits hang together. An audit "
-    "that did not pass counts too: its verdict might have been wrong, and auditing until one passes is paid for here.",
+    "What is spent is the most that the intervals allow, however the audits hang together. An audit that did not pass "
+    "spends too: its verdict might have been wrong, and auditing until one passes is paid for here.",
     "What an audit did not test, such as another attacker, is in no budget.",
 )
 
@@ -59,13 +60,13 @@ def history_text(history: History, *, width: int | None = None, colour: bool | N
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("Release", overflow="fold")
     table.add_column("verdict", overflow="fold")
-    for heading in ("AUC", "interval", "limit", "wrong passes"):
+    for heading in ("AUC", "interval", "AUC limit", "budget spent"):
         table.add_column(heading, justify="right")
     spent = 0.0
     for release in history.releases:
         spent += release.false_pass
         mark = Text(_MARK[release.outcome], style=_COLOUR[release.outcome])
-        ends = (f"{release.auc.estimate:.2f}", _ends(release.auc), _limit(release), _percent(spent))
+        ends = (f"{release.auc.estimate:.2f}", _ends(release.auc), _limit(release), _chance(spent))
         table.add_row(Text(release.name), mark, *ends)
     with console.capture() as capture:
         console.print(_sentence(history), markup=False)
@@ -76,7 +77,7 @@ def history_text(history: History, *, width: int | None = None, colour: bool | N
             console.print(line, markup=False)
         if ahead := [f"{confidence} for {audits}" for audits, confidence in _ahead(history)]:
             console.print(f"Confidence of further audits that spend what is left: {'; '.join(ahead)}.", markup=False)
-    return capture.get().strip("\n")
+    return capture.get().replace(NBSP, " ").strip("\n")
 
 
 def render_history(history: History) -> str:
@@ -98,7 +99,7 @@ def _page(history: History) -> _Page:
         title=history.releases[-1].name,
         badges=tuple((f"{found[each]} × {badge}", tone) for each, (badge, tone) in _BADGES.items() if found[each]),
         sentence=_sentence(history),
-        heads=("Release", "Verdict", "AUC", *(f"Limit {name}" for name in limits), "Wrong passes", "False alarms"),
+        heads=("Release", "Verdict", "AUC", *map(_head, limits), "Error budget spent", "False alarms"),
         rows=tuple(_rows(history, limits)),
         trend=tuple(_trend(history)),
         spent=tuple(_spent(history)),
@@ -106,6 +107,10 @@ def _page(history: History) -> _Page:
         remarks=_REMARKS,
         sentences=tuple((release.name, release.sentence) for release in history.releases),
     )
+
+
+def _head(limit: str) -> str:
+    return f"Limit: {LIMITS[limit][0]}"
 
 
 def _rows(history: History, limits: list[str]) -> Iterator[tuple[str, ...]]:
@@ -119,13 +124,16 @@ def _rows(history: History, limits: list[str]) -> Iterator[tuple[str, ...]]:
             _BADGES[release.outcome][0],
             _interval(release.auc),
             *(_standing(checks.get(name)) for name in limits),
-            _percent(passes),
-            _percent(alarms),
+            _chance(passes),
+            _chance(alarms),
         )
 
 
 def _standing(check: LimitCheck | None) -> str:
-    return DASH if check is None else f"{check.standing} (limit {check.limit:g})"
+    if check is None:
+        return DASH
+    limit = f"{check.limit:g}" if check.name == "auc" else _percent(check.limit)
+    return f"{check.standing} (limit{NBSP}{limit})"
 
 
 def _sentence(history: History) -> str:
@@ -142,7 +150,7 @@ def _trend(history: History) -> Iterator[str]:
         words = (
             f"{own.note}."
             if own.low is None or own.high is None
-            else f"{own.confidence:.0%} interval {own.low:+.2f} to {own.high:+.2f}"
+            else f"{_percent(own.confidence)} interval {own.low:+.2f} to {own.high:+.2f}"
             + (", which holds 0: no change is shown." if own.low <= 0 <= own.high else ", which does not hold 0.")
         )
         yield f"AUC from {change.since} to {last}: {own.estimate:+.2f}; {words}"
@@ -152,16 +160,16 @@ def _spent(history: History) -> Iterator[str]:
     """What the audits may have got wrong, and what is left of the budget."""
     judged = sum(bool(release.checks) for release in history.releases)
     if not judged:
-        yield "No audit had a limit, so that none could pass one wrongly: nothing is spent."
+        yield "No audit had a limit that it could have passed wrongly: nothing of an error budget is spent."
         return
     yield (
-        f"Over {judged} {'audit' if judged == 1 else 'audits'} with limits, that some release passed although it "
-        f"exceeds a limit has a chance of at most {_percent(history.false_passes)}; that some alarm was false, of at "
-        f"most {_percent(history.false_alarms)}."
+        f"Over {judged} {'audit' if judged == 1 else 'audits'} with limits, the chance that at least one passed "
+        f"wrongly, although its release exceeds a limit, is at most {_chance(history.false_passes)}; that at least one "
+        f"alarm was false, at most {_chance(history.false_alarms)}."
     )
     if history.budget is not None and history.left is not None:
-        rest = f"{_percent(history.left)} is left" if history.left > 0 else "nothing is left"
-        yield f"Of the budget for wrong passes, {_percent(history.budget)}, {rest}."
+        rest = f"{_chance(history.left)} is left" if history.left > 0 else "nothing is left"
+        yield f"Of the error budget of {_chance(history.budget)}, {rest}."
 
 
 def _ahead(history: History) -> Iterator[tuple[str, str]]:
@@ -170,15 +178,15 @@ def _ahead(history: History) -> Iterator[tuple[str, str]]:
         confidence = history.confidence_for(audits)
         if confidence is not None:
             words = f"{audits} more" if audits else "the next, with no end known"
-            yield words, f"{math.ceil(confidence * 1e4 - 1e-6) / 100:g}%"
+            yield words, f"{math.ceil(confidence * 1e4 - 1e-6) / 100:g}{NBSP}%"
 
 
 def _limit(release: Release) -> str:
     return next((f"{check.limit:g}" for check in release.checks if check.name == "auc"), "none")
 
 
-def _percent(share: float) -> str:
-    return f"{100 * min(1.0, share):.3g}%"
+def _chance(share: float) -> str:
+    return f"{100 * min(1.0, share):.3g}{NBSP}%"
 
 
 def _drawing(history: History, width: int) -> "alt.LayerChart":

@@ -1,7 +1,7 @@
 """What all pages share: badges, figures in words, settings as a list, and records under pseudonyms.
 
-An AUC, a p-value and a Brier score are decimal fractions; shares, rates and accuracies are percent. What belongs together
-in a cell is joined by spaces at which no line breaks.
+An AUC, a p-value and a Brier score are decimal fractions; shares, rates and accuracies are percent. Spaces inside what
+belongs together in a cell break no line.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from aftertrace.report._records import DASH, _percent, _interval, _share, _shares, without_gaps
+from aftertrace.report._records import DASH, _interval, _percent, _share, _shares, without_gaps
 from aftertrace.results import LimitCheck, Remedy, RemedyOption, Standing
 from aftertrace.statistics import Interval
 
 _COSTS = ("Accuracy lost", "Brier added", "Accuracy")
 BRIER = (
-    "Brier added: what the option adds to the Brier score, the mean squared distance of the released posteriors from the "
-    "truth; 0 is certain and right, 2 certain and wrong."
+    "Brier added: what the option adds to the Brier score, the mean squared distance of the released posteriors from "
+    "the truth; 0 is certain and right, 2 certain and wrong."
 )
 TONES = {"good": "within every limit", "doubt": "undecided", "bad": "beyond a limit", "none": "not judged"}
 

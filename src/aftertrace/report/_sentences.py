@@ -12,8 +12,8 @@ def discoveries_sentence(found: Discoveries, who: str = "deleted", unit: str = "
     rate = f"at a false discovery rate of {_share(found.fdr, 0)}"
     if found.unseen < found.needed and not (found.before or found.after):
         return (
-            f"Whether single {unit}s can be told, {rate}, is open: for one of {found.deleted} {who} {unit}s to stand out "
-            f"alone takes {found.needed} unseen {unit}s beside an original, and there are {found.unseen}."
+            f"Whether single {unit}s can be told, {rate}, is open: for one of {found.deleted} {who} {unit}s to stand "
+            f"out alone takes {found.needed} unseen {unit}s beside an original, and there are {found.unseen}."
         )
     head = (
         f"Single {unit}s, {rate}: of {found.deleted} {who} ones {found.before} are exposed before (by the original "
@@ -41,8 +41,8 @@ def release_sentences(result: Result) -> Iterator[str]:
         yield (
             f"The defense costs {_told(cost.accuracy_lost, _shares(cost.accuracy_lost))} of accuracy on unseen records "
             f"({_share(cost.accuracy)} without, {_share(cost.defended_accuracy)} with it; {cost.queries} queries) and "
-            f"adds {_told(cost.brier_added, _interval(cost.brier_added, digits=3))} to the Brier score, the mean squared distance "
-            f"from the truth: 0 is certain and right, 2 certain and wrong."
+            f"adds {_told(cost.brier_added, _interval(cost.brier_added, digits=3))} to the Brier score, the mean "
+            f"squared distance from the truth: 0 is certain and right, 2 certain and wrong."
         )
     if result.privacy is not None:
         yield result.privacy.sentence

@@ -97,12 +97,18 @@ def measures(result: Result) -> Iterator[Measure]:
         found = _found(name, result) if check is None else _checked(check)
         if found:
             note = "" if check is None or check.low is not None else why_no_interval(check.note)
-            standing, tone = ("No limit set", "none") if check is None else _STANDINGS[check.standing]
+            standing, tone = _standing(check, result.verdict.outcome)
             accepted = "" if check is None else _accepted(check)
             words = {"who": who, "unit": result.unit}
             if name == "accuracy_loss" and result.update is not None:
                 about = f"{_share(result.update.before)} before, {_share(result.update.after)} after"
             yield Measure(title.format(**words), about.format(**words), accepted, found, note, standing, tone)
+
+
+def _standing(check: LimitCheck | None, outcome: Outcome) -> tuple[str, str]:
+    if check is None:
+        return "No limit set", "none"
+    return ("Invalid", "none") if outcome is Outcome.INVALID else _STANDINGS[check.standing]
 
 
 def _accepted(check: LimitCheck) -> str:

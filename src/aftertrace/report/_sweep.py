@@ -9,7 +9,17 @@ from typing import Any
 
 from aftertrace.report._charts import CLASSICAL, NARROW, TWO_VERSIONS, WIDE, element
 from aftertrace.report._page import environment
-from aftertrace.report._records import _BADGES, DASH, _interval, _p_value, flat_settings
+from aftertrace.report._records import (
+    _BADGES,
+    DASH,
+    NBSP,
+    _interval,
+    _p_value,
+    _percent,
+    _share,
+    _shares,
+    flat_settings,
+)
 from aftertrace.report._terminal import _COLOUR, _MARK, _ends, _p
 from aftertrace.results import CellResult, SweepResult
 from aftertrace.statistics import Interval
@@ -101,7 +111,7 @@ def sweep_text(result: SweepResult, *, width: int | None = None, colour: bool | 
         console.print("Accuracy: of the original models on unseen records.", style="dim")
         for cell in result.failed:
             console.print(f"Not done: {_name(cell, result)}: {cell.error}", markup=False)
-    return capture.get().strip("\n")
+    return capture.get().replace(NBSP, " ").strip("\n")
 
 
 def render_sweep(result: SweepResult) -> str:
@@ -133,7 +143,7 @@ def _page(result: SweepResult) -> _Page:
         title=result.title,
         sentence=_sentence(result),
         badges=tuple(badges),
-        confidence=f"{levels.pop():.0%} interval" if len(levels) == 1 else "interval, as sure as its run asks",
+        confidence=f"{_percent(levels.pop())} interval" if len(levels) == 1 else "interval, as sure as its run asks",
         costs=any(cell.utility is not None for cell in result.cells),
         heads=(*(axis.setting for axis in result.axes), *columns),
         axes=len(result.axes),
@@ -166,21 +176,21 @@ def _terminal_figures(cell: CellResult) -> Iterator[str]:
     yield "" if cell.classical is None else f"{cell.classical.estimate:.2f}"
     p_value = None if cell.against is None else cell.against.p_holm
     yield "" if cell.against is None else "none" if p_value is None else _p(p_value)
-    yield "" if cell.overfitting is None else f"{cell.overfitting.test_accuracy.mean:.3f}"
+    yield "" if cell.overfitting is None else _share(cell.overfitting.test_accuracy.mean)
 
 
 def _columns(result: SweepResult) -> Mapping[str, Callable[[CellResult], str]]:
     """Heading -> what stands there for a run; costs and privacy only where some run has them."""
     columns: dict[str, Callable[[CellResult], str]] = {
-        "Verdict": lambda cell: "Not\u00a0done" if cell.outcome is None else _BADGES[cell.outcome][0],
+        "Verdict": lambda cell: f"Not{NBSP}done" if cell.outcome is None else _BADGES[cell.outcome][0],
         "AUC": lambda cell: _or_dash(cell.auc),
         "Classical": lambda cell: _or_dash(cell.classical),
         "p (Holm)": lambda cell: DASH if cell.against is None else _p_value(cell.against.p_holm),
-        "Accuracy": lambda cell: DASH if cell.overfitting is None else f"{cell.overfitting.test_accuracy.mean:.3f}",
+        "Accuracy": lambda cell: DASH if cell.overfitting is None else _share(cell.overfitting.test_accuracy.mean),
     }
     if any(cell.utility is not None for cell in result.cells):
-        columns["Accuracy lost"] = lambda cell: DASH if cell.utility is None else _cost(cell.utility.accuracy_lost)
-        columns["Brier added"] = lambda cell: DASH if cell.utility is None else _cost(cell.utility.brier_added)
+        columns["Accuracy lost"] = lambda cell: DASH if cell.utility is None else _shares(cell.utility.accuracy_lost)
+        columns["Brier added"] = _brier_added
     if any(cell.privacy is not None for cell in result.cells):
         columns["Promise (ε, δ)"] = _promise
         columns["AUC ceiling"] = lambda cell: DASH if cell.privacy is None else f"{cell.privacy.check.ceiling:.3f}"
@@ -194,10 +204,8 @@ def _or_dash(interval: Interval | None) -> str:
     return DASH if interval is None else _interval(interval)
 
 
-def _cost(interval: Interval) -> str:
-    if interval.low is None or interval.high is None:
-        return f"{interval.estimate:z.3f} (no interval)"
-    return f"{interval.estimate:z.3f} ({interval.low:z.3f} to {interval.high:z.3f})"
+def _brier_added(cell: CellResult) -> str:
+    return DASH if cell.utility is None else _interval(cell.utility.brier_added, digits=3)
 
 
 def _promise(cell: CellResult) -> str:

@@ -178,16 +178,15 @@ def _closing_lines(result: Result) -> Iterable[str]:
     if result.discoveries is not None:
         yield discoveries_sentence(result.discoveries, result.attacked.name.lower(), result.unit)
     if result.overfitting is not None:
-        own = result.overfitting
-        yield (
-            f"Target models: accuracy {_share(own.train_accuracy.mean)} on training records, "
-            f"{_share(own.test_accuracy.mean)} on unseen ones."
-        )
+        train, test = result.overfitting.train_accuracy, result.overfitting.test_accuracy
+        yield (f"Target models: accuracy {_share(train.mean)} on training records, {_share(test.mean)} on unseen ones.")
     yield from release_sentences(result)
     if result.remedy is not None:
         yield f"Remedy: {result.remedy.sentence}"
     if result.widening is not None:
-        yield f"One pair of models tells of this pair only. {result.widening.how} {result.widening.command}"
+        own = result.widening
+        yield f"One pair of models tells of this pair only. {own.how} {own.cost}"
+        yield from (f"{number}. {step}" for number, step in enumerate(own.steps, 1))
     if result.training is not None and result.training.certificate is not None:
         yield f"Certificate: {result.training.certificate.sentence}"
     refused = {rate.refused for attack in result.attacks for rate in attack.rates if rate.refused}

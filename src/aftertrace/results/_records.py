@@ -334,7 +334,9 @@ class PrivacyResult:
 class Widening:
     """What one pair of models can support and what it cannot, and how to learn more by simulation.
 
-    `command`: what to give; `models`: how many it would train, where a training of the user's own was at hand to tell.
+    `how`: what is done; `cost`: what it takes, of which `models` must be trained; `steps`: what to do, in order, with
+    what is to be typed between backquotes; `command`: the last of that. `starter`: an experiment file to fill in, empty
+    where there is one already, or where no simulation is like the models.
     """
 
     can: tuple[str, ...]
@@ -342,6 +344,9 @@ class Widening:
     how: str
     command: str
     models: int | None = None
+    cost: str = ""
+    steps: tuple[str, ...] = ()
+    starter: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,14 +15,17 @@ OptionKind = Literal["as it is", "release", "training", "both"]
 class RemedyOption:
     """A way to release or to train, and what it would give away and cost.
 
-    `what`: it in a sentence. `changes`: the settings of an experiment that make it, as `--set` takes them.
+    `name`: in a few words. `what`: it in a sentence. `changes`: the settings of an experiment that make it, as `--set`
+    takes them.
 
     `attack`: of those mounted, the one whose interval reaches furthest from one half, and `auc` is its. `checks`: for
     every limit the attack that comes off worst, so that an option passes only if it holds against all of them.
-    `accuracy`: on unseen records after the update. `accuracy_lost`, `brier_added`: against what is done today; larger
-    is worse (the Brier score is the mean squared distance from the truth, 0 to 2).
+    `accuracy`: on unseen records, or of unseen persons, after the update, as a share. `accuracy_lost`, `brier_added`:
+    against what is done today, and exactly 0 where the same answers are released; larger is worse (the Brier score is
+    the mean squared distance from the truth, 0 to 2).
 
-    What could not be tried has no figure, and `note` says why; else it says what a reader of the figures must know.
+    What could not be tried has no figure, and `note` says why; else it says what a reader of the figures must know, as
+    why "as it is" does not pass where the verdict may.
     """
 
     name: str

@@ -27,7 +27,7 @@ from aftertrace.scenarios._settings import (
     Side,
     VerdictSettings,
 )
-from aftertrace.scenarios._shadow import ShadowSide, shadow_side
+from aftertrace.scenarios._shadow import ShadowPlan, ShadowSide, check_taught, shadow_plan, shadow_side
 from aftertrace.scenarios._simulate import Probe, Simulation, simulate
 from aftertrace.scenarios._sweep import Cell, Sweep, is_sweep, run_cells, run_sweep
 from aftertrace.scenarios._toml import nested, table_of, to_toml
@@ -48,6 +48,7 @@ __all__ = [
     "Queries",
     "Run",
     "Scenario",
+    "ShadowPlan",
     "ShadowSettings",
     "ShadowSide",
     "Side",
@@ -58,6 +59,7 @@ __all__ = [
     "assess",
     "audit_posteriors",
     "check_canaries",
+    "check_taught",
     "circumstances",
     "draw_units",
     "examples",
@@ -75,6 +77,7 @@ __all__ = [
     "run_cells",
     "run_experiment",
     "run_sweep",
+    "shadow_plan",
     "shadow_side",
     "simulate",
     "table_of",

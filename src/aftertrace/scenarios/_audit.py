@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ from aftertrace.scenarios._audit_words import (
 from aftertrace.scenarios._crossfit import CrossFitted, can_be_fitted
 from aftertrace.scenarios._persons import Persons
 from aftertrace.scenarios._remedy import require_limits, what_if
-from aftertrace.scenarios._shadow import ShadowSide
+from aftertrace.scenarios._shadow import ShadowSide, check_taught
 from aftertrace.scenarios._verdict import BLIND, Judgement
 from aftertrace.scenarios._widening import widening_of
 from aftertrace.statistics import Matching, matched_queries
@@ -87,8 +88,23 @@ class AuditSettings:
     match: bool = False
 
     def __post_init__(self) -> None:
-        if not 0.5 <= self.confidence < 1:
-            raise InputError(f"`confidence` must be at least 0.5 and below 1, such as 0.95, got {self.confidence}.")
+        if not (isinstance(self.confidence, int | float) and 0.5 <= self.confidence < 1):
+            raise InputError(f"`confidence` must be at least 0.5 and below 1, such as 0.95, got {self.confidence!r}.")
+        if not isinstance(self.seed, Integral) or isinstance(self.seed, bool) or self.seed < 0:
+            raise InputError(f"`seed` must be a whole number of at least 0, got {self.seed!r}.")
+        object.__setattr__(self, "seed", int(self.seed))  # numpy's are no numbers of JSON
+        self.judgement("LogitDrop")  # limits and claim may not go together
+
+    def judgement(self, attack: str, *, crossed: bool = False) -> Judgement:
+        """How to judge by that attack."""
+        return Judgement(
+            attack=attack,
+            limits=self.limits,
+            claim=self.claim,
+            confidence=self.confidence,
+            seed=self.seed,
+            crossed=crossed,
+        )
 
 
 def audit_posteriors(
@@ -115,17 +131,10 @@ def audit_posteriors(
         kept, matching = _matched(brought, settings.seed)
     persons = Persons.at(kept.table, kept.person)
     own, left_out = _attacks_on(kept.table, shadow)
-    every_attack = (*own, *attacks)
+    every_attack = (*own, *(attack for attack in attacks if attack not in own))
     judged = kept.table if persons is None else persons.table
     tied = _roles_are_tied(judged)
-    judgement = Judgement(
-        attack=_by_verdict(kept.table, shadow),
-        limits=settings.limits,
-        claim=settings.claim,
-        confidence=settings.confidence,
-        seed=settings.seed,
-        crossed=tied,
-    )
+    judgement = settings.judgement(_by_verdict(kept.table, shadow), crossed=tied)
     if remedy:
         require_limits(judgement)
     assessment = assess(
@@ -190,23 +199,7 @@ def _check(brought: Brought, settings: AuditSettings, shadow: ShadowSide | None)
         raise UnsupportedError("Matching compares records, and persons are judged: leave out `match`, or the persons.")
     if shadow is None:
         return
-    if table.n_versions > 2 or table.kind is Kind.SCORE:
-        what = "scores" if table.kind is Kind.SCORE else f"{table.n_versions} versions"
-        raise UnsupportedError(
-            f"A shadow side teaches attacks on two versions' posteriors, got {what}: leave it out, or bring the first "
-            f"and the last version's posteriors."
-        )
-    own = shadow.experiment
-    if own.verdict.attack not in {attack.name for attack in _attacks_on(table, shadow)[0]}:
-        raise UnsupportedError(
-            f"verdict.attack of the shadow side must be an attack that needs no further unseen records, got "
-            f"{own.verdict.attack}: set it to Superset."
-        )
-    if shadow.table.kind is not table.kind:
-        raise UnsupportedError(
-            f"The shadow side must release what the models do, {table.kind}s, got {shadow.table.kind}s: leave out its "
-            f"defense, or bring what the models release behind theirs."
-        )
+    check_taught(shadow.experiment, n_versions=table.n_versions, kind=table.kind)
     if shadow.table.classes != table.classes:
         raise PosteriorsError(
             f"The shadow side must have the models' classes in their order, {', '.join(table.classes)}; it has "

@@ -29,6 +29,7 @@ def what_if(
     judgement: Judgement,
     *,
     person: Ints | None = None,
+    shadow_person: Ints | None = None,
     adversary: Adversary = Adversary.POPULATION,
     engine: Engine | None = None,
     progress: Progress = lambda stage, done, total: None,
@@ -37,8 +38,8 @@ def what_if(
 
     `attack` gives the verdict; on each option it is mounted anew, with `LogitDrop`, `EucDist`, and `Superset` as
     learned on the shadow side that is released alike (without one: an auditor's cross-fitted one). An option passes if
-    every limit of `judgement` holds against all of them. `person` [Q]: as in `Persons`. Raises `InputError` without
-    any limit.
+    every limit of `judgement` holds against all of them. `person` [Q], and `shadow_person` of the shadow side: as in
+    `Persons`. Raises `InputError` without any limit.
 
     Half of the originals, chosen by the seed, choose, at a confidence that holds for all options together; the
     cheapest that passes (`RemedyOption.cost`) is tried again on the other half, at the confidence of
@@ -46,7 +47,7 @@ def what_if(
     """
     require_limits(judgement)
     shadow, target = _numbered_by_appearance(shadow, target)
-    trained = Trained(shadow=shadow, target=target, person=person)
+    trained = Trained(shadow=shadow, target=target, person=person, shadow_person=shadow_person)
     chosen = _half(target, person, judgement.seed)
     halves = [trained.part(rows) for rows in (chosen, ~chosen)]
     if not all(_has_both_roles(half.target) for half in halves):

@@ -35,13 +35,15 @@ Mask = NDArray[np.bool_]
 class Trained:
     """The undefended answers of one way of training; `shadow` None: there is no shadow side.
 
-    `person` [Q]: whose the target's records are, where persons are judged. What this training costs against today's, by
-    original, none where it is today's: `accuracy_lost`, `brier_added`; `accuracy`: today's.
+    `person` [Q]: whose the target's records are, where persons are judged; `shadow_person`: whose the shadow side's
+    are, where that is known. What this training costs against today's, by original, none where it is today's:
+    `accuracy_lost`, `brier_added`; `accuracy`: today's.
     """
 
     shadow: Posteriors | None
     target: Posteriors
     person: Ints | None = None
+    shadow_person: Ints | None = None
     accuracy_lost: Mapping[int, float] = field(default_factory=dict)
     brier_added: Mapping[int, float] = field(default_factory=dict)
     accuracy: float | None = None
@@ -146,6 +148,7 @@ class _Shown:
     target: Posteriors
     today: Posteriors
     persons: Persons | None
+    shadow_persons: Persons | None
 
     @classmethod
     def of(cls, yardstick: Yardstick, trained: Trained, defense: Defense | None) -> "_Shown":
@@ -153,11 +156,13 @@ class _Shown:
         target = yardstick.released(trained.target, defense, "target")
         if target is not today and np.allclose(today.values, target.values, rtol=0, atol=SAME):
             defense, target = yardstick.today, today
+        shadow = None if trained.shadow is None else yardstick.released(trained.shadow, defense, "shadow")
         return cls(
-            shadow=None if trained.shadow is None else yardstick.released(trained.shadow, defense, "shadow"),
+            shadow=shadow,
             target=target,
             today=today,
-            persons=None if trained.person is None else Persons.of(target, trained.person),
+            persons=Persons.at(target, trained.person),
+            shadow_persons=None if shadow is None else Persons.at(shadow, trained.shadow_person),
         )
 
     @property
@@ -178,7 +183,8 @@ class _Costs:
     def of(cls, yardstick: Yardstick, trained: Trained, shown: _Shown) -> "_Costs":
         if shown.target.kind is Kind.SCORE:
             return cls()
-        before, now, then, error_now, error_then, original = _at_unseen(shown)
+        measured, original = _at_unseen(shown)
+        before, now, then, error_now, error_then = measured.T
         lost, added = (
             np.array([cost.get(each, 0.0) for each in original.tolist()])
             for cost in (trained.accuracy_lost, trained.brier_added)
@@ -200,15 +206,15 @@ class _Costs:
         )
 
 
-def _at_unseen(shown: _Shown) -> tuple[NDArray[np.float64], ...]:
-    """Right answers before the update, after it, and as shown, errors after it and as shown, and the original."""
+def _at_unseen(shown: _Shown) -> tuple[NDArray[np.float64], Ints]:
+    """Right answers before the update, after it, and as shown, errors after it and as shown [n, 5]; the originals."""
     versions = shown.today.values[:, 0], shown.today.values[:, -1], shown.target.values[:, -1]
     (before, _), (now, error_now), (then, error_then) = (correctness(each, shown.target.label) for each in versions)
     table, columns = shown.target, np.stack([before, now, then, error_now, error_then], axis=1)
     if shown.persons is not None:
         table, columns = shown.persons.table, shown.persons.mean(columns)
     rows = np.flatnonzero(table.role == Role.UNSEEN)
-    return (*columns[rows].T, table.original[rows])
+    return columns[rows], table.original[rows]
 
 
 def _nothing(found: Interval) -> Interval:
@@ -221,6 +227,8 @@ def _mounted(
 ) -> Iterator[tuple[AttackResult, tuple[LimitCheck, ...]]]:
     """Every attack that can be mounted on what is released, fitted anew, and the limits beside what it found."""
     judgement, target, persons, refused = yardstick.judgement, shown.target, shown.persons, []
+    if persons is not None:  # so that folds keep them whole
+        target = replace(target, record=persons.table.record[persons.group])
     for attack in yardstick.attacks:
         try:
             check_needs(attack, target, adversary=yardstick.adversary)
@@ -229,7 +237,8 @@ def _mounted(
             continue
         marks, table, own = score_with(ScoringTask(shown.shadow, target, judgement.seed), attack), target, shown.shadow
         if persons is not None:
-            marks, table, own = replace(marks, target=persons.mean(marks.target), shadow=None), persons.table, None
+            marks, table = marks.of_persons(persons, shown.shadow_persons), persons.table
+            own = None if shown.shadow_persons is None else shown.shadow_persons.table
         sample = Sample.of(own, table, judgement)
         found = judge_attack(attack, {attack.name: marks}, None, sample)
         told = _UNASKED

@@ -19,7 +19,7 @@ from aftertrace.scenarios._remedy import conclude, require_limits
 from aftertrace.scenarios._remedy_candidates import Candidate, left_out, release_candidates
 from aftertrace.scenarios._remedy_options import Trained, Yardstick, judged, judged_one
 from aftertrace.scenarios._remedy_words import nearest_of
-from aftertrace.scenarios._sides import attacked, drawn_units, released, simulations_of
+from aftertrace.scenarios._sides import attacked, drawn_units, person_at, released, simulations_of
 from aftertrace.scenarios._simulate import Probe
 from aftertrace.scenarios._toml import table_of
 from aftertrace.scenarios._units import obtain, side_of
@@ -59,7 +59,8 @@ def what_if_training(experiment: Experiment, attack: Attack, judgement: Judgemen
     Beside the releases of its own answers: fresh seeds, deletions in groups (`GROUPS`), SISA, and private training
     (`EPSILONS`) where the model has a private twin, each with shadow models trained alike. Where nothing passes, each
     of these is tried with the release that came nearest as well. Their accuracy is that of the originals on unseen
-    records, paired by original, as the same records train it. Six originals choose where there are fewer.
+    records, paired by original, as the same records train it. Six originals choose where there are fewer. Persons are
+    judged where the data tell them.
 
     A user's own procedure has releases alone. Raises `InputError` without any limit.
     """
@@ -216,8 +217,11 @@ def _make(experiment: Experiment, originals: range, workshop: Workshop) -> _Made
         attacked(grown, simulations, side, side_of([finished[a] for a, u in units.items() if u.side == side])[0])
         for side in ("shadow", "target")
     )
+    own, other = (
+        person_at(grown, simulations, side, table) for side, table in (("target", target), ("shadow", shadow))
+    )
     accuracy = {u.index: float(finished[a][1]["test_accuracy"]) for a, u in units.items() if u.side == "target"}
-    return _Made(Trained(shadow=shadow, target=target), accuracy)
+    return _Made(Trained(shadow=shadow, target=target, person=own, shadow_person=other), accuracy)
 
 
 def _quality(table: Posteriors) -> tuple[dict[int, float], dict[int, float]]:

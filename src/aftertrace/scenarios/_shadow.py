@@ -1,6 +1,6 @@
 """A shadow side for posteriors that a user brings: simulated by an experiment of the user's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from aftertrace.data import Dataset, DataSpec, load
 from aftertrace.engine import Engine
-from aftertrace.errors import ExperimentError, PosteriorsError
-from aftertrace.posteriors import Posteriors
+from aftertrace.errors import ExperimentError, PosteriorsError, UnsupportedError
+from aftertrace.posteriors import Kind, Posteriors
 from aftertrace.procedures import Procedure
 from aftertrace.scenarios._assess import Progress
 from aftertrace.scenarios._experiment import Experiment
 from aftertrace.scenarios._identity import default_folder, identity_of
 from aftertrace.scenarios._memory import process_bytes, within
 from aftertrace.scenarios._sides import attacked, drawn_units, person_at, released, simulations_of
+from aftertrace.scenarios._simulate import Simulation
 from aftertrace.scenarios._toml import to_toml
 from aftertrace.scenarios._units import obtain, side_of
 from aftertrace.store import RunFolder
@@ -40,11 +41,7 @@ class ShadowSide:
     def in_order(self, classes: tuple[str, ...]) -> "ShadowSide":
         """With its classes in the order of `classes`. Raises `PosteriorsError` where they are others."""
         own = self.table.classes
-        if set(own) != set(classes):
-            raise PosteriorsError(
-                f"The data of the shadow side must have the classes of the models, {', '.join(classes)}; they have "
-                f"{', '.join(own)}."
-            )
+        _check_classes(own, classes)
         there = [own.index(name) for name in classes]
         table = replace(
             self.table,
@@ -55,23 +52,55 @@ class ShadowSide:
         return replace(self, table=table)
 
 
-def shadow_side(
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ShadowPlan:
+    """A shadow side that can be simulated: its `experiment` is in order, and its data were read."""
+
+    experiment: Experiment
+    source: str
+    simulations: Mapping[str, Simulation]
+
+    def check_classes(self, classes: Sequence[str]) -> None:
+        """Raises `PosteriorsError` unless its data have these classes, in any order."""
+        _check_classes(self.simulations["shadow"].data.classes, classes)
+
+    def simulate(
+        self, *, engine: Engine, memory: int | None = None, force: bool = False, progress: Progress
+    ) -> ShadowSide:
+        """Train and ask its models, in the folder that a run of the experiment would use."""
+        experiment, simulations = self.experiment, self.simulations
+        drawn = [unit for unit in drawn_units(experiment, simulations) if unit.side == "shadow"]
+        engine = within(engine, [process_bytes(simulations["shadow"], unit) for unit in drawn], memory, progress)
+        identity = identity_of(experiment, simulations)
+        folder = RunFolder.open(default_folder(identity, experiment), identity=identity, force=force)
+        folder.write("experiment.toml", to_toml(experiment.as_dict()))
+        units = {simulations["shadow"].address(unit): unit for unit in drawn}
+        finished, _ = obtain(simulations, units, folder, engine, progress, keep_models=False)
+        table, facts = side_of([finished[address] for address in units])
+        table = released(experiment, "shadow", attacked(experiment, simulations, "shadow", table))
+        return ShadowSide(
+            table=table,
+            person=person_at(experiment, simulations, "shadow", table),
+            experiment=experiment,
+            models=sum(each["counts"].get("models", 0) for each in facts),
+            unconverged=sum(each["counts"].get("unconverged", 0) for each in facts),
+            source=self.source,
+        )
+
+
+def shadow_plan(
     experiment: Experiment,
     *,
     source: str,
     data_dir: Path | None = None,
     read: Callable[[DataSpec], Dataset] | None = None,
     procedure: Procedure | None = None,
-    engine: Engine,
-    memory: int | None = None,
     device: str = "cpu",
-    force: bool = False,
-    progress: Progress,
-) -> ShadowSide:
-    """Simulate the shadow side of `experiment`, as `run_experiment` would, in the folder that it would use.
+) -> ShadowPlan:
+    """The shadow side of `experiment`, before it costs anything. `procedure` replaces its model and procedure.
 
-    `procedure` replaces its model and procedure. So a later run of the same experiment finds its shadow models trained.
-    Raises `ExperimentError` for a per-record adversary, who needs the target's own candidates.
+    Raises `ExperimentError` for a per-record adversary, who needs the target's own candidates, and for what an audit is
+    given itself.
     """
     if experiment.scenario.adversary != "population":
         raise ExperimentError(
@@ -90,20 +119,56 @@ def shadow_side(
     simulations = simulations_of(
         experiment, read or partial(load, data_dir=data_dir), procedure=procedure, device=device
     )
-    drawn = [unit for unit in drawn_units(experiment, simulations) if unit.side == "shadow"]
-    engine = within(engine, [process_bytes(simulations["shadow"], unit) for unit in drawn], memory, progress)
-    identity = identity_of(experiment, simulations)
-    folder = RunFolder.open(default_folder(identity, experiment), identity=identity, force=force)
-    folder.write("experiment.toml", to_toml(experiment.as_dict()))
-    units = {simulations["shadow"].address(unit): unit for unit in drawn}
-    finished, _ = obtain(simulations, units, folder, engine, progress, keep_models=False)
-    table, facts = side_of([finished[address] for address in units])
-    table = released(experiment, "shadow", attacked(experiment, simulations, "shadow", table))
-    return ShadowSide(
-        table=table,
-        person=person_at(experiment, simulations, "shadow", table),
-        experiment=experiment,
-        models=sum(each["counts"].get("models", 0) for each in facts),
-        unconverged=sum(each["counts"].get("unconverged", 0) for each in facts),
-        source=source,
-    )
+    return ShadowPlan(experiment=experiment, source=source, simulations=simulations)
+
+
+def shadow_side(
+    experiment: Experiment,
+    *,
+    source: str,
+    data_dir: Path | None = None,
+    read: Callable[[DataSpec], Dataset] | None = None,
+    procedure: Procedure | None = None,
+    engine: Engine,
+    memory: int | None = None,
+    device: str = "cpu",
+    force: bool = False,
+    progress: Progress,
+) -> ShadowSide:
+    """Simulate the shadow side of `experiment`, as `run_experiment` would, in the folder that it would use.
+
+    So a later run of the same experiment finds its shadow models trained. Raises as `shadow_plan`.
+    """
+    plan = shadow_plan(experiment, source=source, data_dir=data_dir, read=read, procedure=procedure, device=device)
+    return plan.simulate(engine=engine, memory=memory, force=force, progress=progress)
+
+
+def check_taught(experiment: Experiment, *, n_versions: int, kind: Kind) -> None:
+    """Raises `UnsupportedError` unless a shadow side of `experiment` teaches attacks on such answers."""
+    if n_versions > 2 or kind is Kind.SCORE:
+        what = "scores" if kind is Kind.SCORE else f"{n_versions} versions"
+        raise UnsupportedError(
+            f"A shadow side teaches attacks on two versions' posteriors, got {what}: leave it out, or bring the first "
+            f"and the last version's posteriors."
+        )
+    verdict = experiment.verdict.attack
+    if any(attack.name == verdict and attack.needs.held_out for attack in experiment.build_attacks()):
+        raise UnsupportedError(
+            f"verdict.attack of the shadow side must be an attack that needs no further unseen records, got "
+            f"{verdict}: set it to Superset."
+        )
+    defense = experiment.build_defense()
+    own = Kind.POSTERIOR if defense is None else defense.kind
+    if own is not kind:
+        raise UnsupportedError(
+            f"The shadow side must release what the models do, {kind}s, got {own}s: leave out its defense, or bring "
+            f"what the models release behind theirs."
+        )
+
+
+def _check_classes(own: Sequence[str], models: Sequence[str]) -> None:
+    if set(own) != set(models):
+        raise PosteriorsError(
+            f"The data of the shadow side must have the classes of the models, {', '.join(models)}; they have "
+            f"{', '.join(own)}."
+        )

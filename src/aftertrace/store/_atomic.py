@@ -23,7 +23,7 @@ def write_atomically(path: Path, content: bytes, *, private: bool = False) -> No
         temporary.chmod(0o600 if private else 0o644)
         temporary.replace(path)
     except OSError as error:
-        raise StoreError(_reason(path, error)) from error
+        raise unwritable(path, error) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -34,7 +34,7 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(_reason(path, error)) from error
+        raise unwritable(path, error) from error
 
 
 def remove_unfinished(folder: Path) -> None:
@@ -55,7 +55,10 @@ def _alive(process: int) -> bool:
     return True
 
 
-def _reason(path: Path, error: OSError) -> str:
+def unwritable(path: Path, error: OSError) -> StoreError:
+    """What is said where the disk says no."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{path}: no space left on the disk. Finished units are kept: make room and run the same command again."
-    return f"{path}: cannot be written ({error.strerror}). Choose another folder with --out."
+        return StoreError(
+            f"{path}: no space left on the disk. Finished units are kept: make room and run the same command again."
+        )
+    return StoreError(f"{path}: cannot be written ({error.strerror}). Choose another folder with --out.")

@@ -8,7 +8,7 @@ from typing import Any
 
 from aftertrace.errors import PosteriorsError, StoreError
 from aftertrace.posteriors import Posteriors, from_parquet, to_parquet
-from aftertrace.store._atomic import make_folder, remove_unfinished, write_atomically
+from aftertrace.store._atomic import make_folder, remove_unfinished, unwritable, write_atomically
 
 FORMAT = 1
 """Version of the run folder. 1: first."""
@@ -26,16 +26,26 @@ class RunFolder:
     units: Path | None = None
 
     @classmethod
-    def check_free(cls, path: Path, *, force: bool = False) -> None:
-        """Raise `StoreError` where no run can be kept: a file, or a folder with other files (unless `force`).
+    def check_free(cls, path: Path, *, identity: Mapping[str, Any] | None = None, force: bool = False) -> None:
+        """Raise `StoreError` where no run can be kept: a file, or a folder with other files or another run.
 
-        For who wants to know before the work, not after it.
+        For who wants to know before the work, not after it: `identity` is what is known of the run until then. `force`
+        takes any folder.
         """
-        if path.exists() and not path.is_dir():
+        try:
+            is_file = path.exists() and not path.is_dir()
+        except OSError as error:  # such as a name that is too long
+            raise unwritable(path, error) from error
+        if is_file:
             raise StoreError(f"{path}: a run needs a folder, and this is a file. Choose another one with --out.")
         holds_other = path.is_dir() and any(not item.name.startswith(".") for item in path.iterdir())
         if holds_other and not cls(path, None).manifest_path.exists() and not force:
-            raise StoreError(f"{path}: this folder holds other files and no run. Choose another --out, or use --force.")
+            raise StoreError(
+                f"{path}: this folder holds other files and no run. Choose another --out, or use --force (in Python "
+                f"force=True)."
+            )
+        if identity is not None and not force:
+            cls(path)._check_same(identity)
 
     @classmethod
     def open(
@@ -48,20 +58,27 @@ class RunFolder:
         """
         folder = cls(path, units)
         cls.check_free(path, force=force)
-        manifest = folder.manifest_path
-        if manifest.exists() and not force:
-            different = _differences(folder.read_manifest()["identity"], dict(identity))
-            if different:
-                raise StoreError(
-                    f"{path}: this folder holds a run of another experiment ({'; '.join(different[:4])}"
-                    f"{'; ...' if len(different) > 4 else ''}). Choose another --out, or replace it with --force."
-                )
+        if not force:
+            folder._check_same(identity, whole=True)
         make_folder(path)
         make_folder(folder.units_path)
         for place in (path, folder.units_path):
             remove_unfinished(place)
         folder.write_json("manifest.json", {"format": FORMAT, "identity": dict(identity)})
         return folder
+
+    def _check_same(self, identity: Mapping[str, Any], *, whole: bool = False) -> None:
+        """Raise `StoreError` where the folder's run differs in what `identity` says; the `whole` says all there is."""
+        if not self.manifest_path.exists():
+            return
+        there = self.read_manifest()["identity"]
+        different = _differences(there if whole else {name: there.get(name) for name in identity}, dict(identity))
+        if different:
+            raise StoreError(
+                f"{self.path}: this folder holds a run of another experiment ({'; '.join(different[:4])}"
+                f"{'; ...' if len(different) > 4 else ''}). Choose another --out, or replace it with --force (in "
+                f"Python force=True)."
+            )
 
     @property
     def manifest_path(self) -> Path:

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aftertrace._spelling import some
 from aftertrace.data import Frame
 from aftertrace.errors import ExperimentError, TrainingError, UnsupportedError
 from aftertrace.models import Model, Outputs, Records, log_values, open_model
-from aftertrace.posteriors._files import some
 from aftertrace.trainers._protocol import Base, Promise, Seeding, TrainingData
 
 PLACES = ("records", "model", "seed")

@@ -188,6 +188,7 @@ class Model:
     logistic regression; a scaled MLP at .001 for 30 epochs; at the same rate 20 epochs of SimpleCNN and 10 of
     ResNet-50 and DenseNet-121); tree and forest are the same in both, and so is all that is imported.
     `scaled`: standardise columns on each model's training records, or as the preset does; trees do not notice.
+    A classifier from an import path gets a data frame from data with `encoding = "frame"`, other models numbers.
     `params`: parameters of `LogisticTrainer`, `TreeTrainer`, `ForestTrainer`, or of `NetworkTrainer` with its `MLP`,
     `CNN`, `ResNet50` or `DenseNet121`; of another classifier, its own.
 

@@ -160,7 +160,7 @@ def _reason(error: Exception, given: Any) -> str:
     reason = first_line(error)
     if isinstance(given, np.ndarray):
         names_columns = isinstance(error, AttributeError | LookupError) or "dataframe" in reason.lower()
-        return f'{reason}. To name columns, set data.encoding = "frame": a data frame' if names_columns else reason
+        return f'{reason}. To get a data frame, set data.encoding = "frame"' if names_columns else reason
     if "could not convert string" in reason:
         return f'{reason}. Encode texts in a pipeline, or set data.encoding = "codes"'
     if "unknown categories" in reason:

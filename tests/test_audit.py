@@ -1,0 +1,399 @@
+"""`aftertrace.audit` in Python: what goes together, what is found before a question is asked, and what is kept."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import aftertrace
+from aftertrace._given import _TAKES, Form, Versions
+from aftertrace.attacks import LogitDrop, simulated_posteriors
+from aftertrace.errors import ExperimentError, InputError, PosteriorsError, StoreError, UnsupportedError
+from aftertrace.models import Outputs, Records
+from aftertrace.posteriors import Features, Role
+from aftertrace.results import Claim, Outcome
+from aftertrace.scenarios import Brought, Experiment, audit_posteriors
+
+DELETED, UNSEEN = 60, 100
+N = DELETED + UNSEEN
+ROLE = ["deleted"] * DELETED + ["unseen"] * UNSEEN
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(N, 3))
+LABEL = RNG.integers(0, 2, N)
+BEFORE = RNG.dirichlet([2, 2], N)
+AFTER = (BEFORE + RNG.dirichlet([2, 2], N)) / 2
+ARRAYS = {"before": BEFORE, "after": AFTER, "label": LABEL, "role": ROLE}
+
+
+class Counted:
+    """A model that counts its questions."""
+
+    def __init__(self, slope=1.0, classes=("0", "1")):
+        self.slope, self.classes, self.fingerprint, self.asked = slope, classes, f"slope {slope}", 0
+
+    def answer(self, records: Records):
+        self.asked += len(records)
+        first = records.columns["f0"] if records.array is None else records.array[:, 0]
+        share = 1 / (1 + np.exp(-self.slope * first))
+        return np.column_stack([1 - share, share])
+
+
+def pairs(label=LABEL):
+    return {"deleted": (X[:DELETED], label[:DELETED]), "unseen": (X[DELETED:], label[DELETED:])}
+
+
+def frames(folder, **columns):
+    """Files of records, with further columns."""
+    files = {}
+    for role, rows in (("deleted", slice(0, DELETED)), ("unseen", slice(DELETED, N))):
+        frame = pd.DataFrame(X, columns=["f0", "f1", "f2"]).assign(record=np.arange(N), label=LABEL, **columns)[rows]
+        files[role] = folder / f"{role}.csv"
+        frame.to_csv(files[role], index=False)
+    return files
+
+
+def posteriors(folder, **columns):
+    """Two files of posteriors, with further columns."""
+    paths = []
+    for name, values in (("a", BEFORE), ("b", AFTER)):
+        frame = pd.DataFrame(values, columns=["0", "1"]).assign(record=np.arange(N), role=ROLE, label=LABEL)
+        frame.assign(**columns).to_csv(folder / f"{name}.csv", index=False)
+        paths.append(folder / f"{name}.csv")
+    return paths
+
+
+# nothing is dropped silently
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A target folder, by the file that makes it one."""
+    path = tmp_path_factory.mktemp("target")
+    (path / "target.yaml").write_text("")
+    return path
+
+
+def references(form, folder):
+    return {
+        Form.MODELS: ("a.skops", "b.skops"),
+        Form.FILES: ("a.csv", "b.csv"),
+        Form.ARRAYS: (BEFORE, AFTER),
+        Form.TABLES: (simulated_posteriors(leak=1, seed=0, originals=1, pairs=20),),
+        Form.FOLDERS: (folder, folder),
+    }[form]
+
+
+GIVEN = {
+    "deleted": "d.csv",
+    "unseen": (X, LABEL),
+    "retained": "r.csv",
+    "records": "all.csv",
+    "label": LABEL,
+    "role": ROLE,
+    "person": ROLE,
+    "classes": ("0", "1"),
+    "outputs": Outputs.LOGITS,
+    "features": X,
+    "label_column": "class",
+    "person_column": "customer",
+}
+
+
+@pytest.mark.parametrize("name", GIVEN)
+@pytest.mark.parametrize("form", Form)
+def test_every_argument_is_used_or_refused(form, name, folder):
+    made = {"references": references(form, folder), name: GIVEN[name]}
+    if name in _TAKES[form]:
+        assert Versions(**made).form is form
+        return
+    with pytest.raises(InputError, match=f"`{name}` is for .*; {'(models|files|arrays|a table|target)'} "):
+        Versions(**made)
+
+
+def test_records_beside_posteriors_are_told_of_roles(tmp_path):
+    before, after = posteriors(tmp_path)
+    with pytest.raises(InputError, match="`deleted` is for models; .* in a column `role`, or in a file .*--role"):
+        aftertrace.audit(before, after, deleted=tmp_path / "d.csv")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"person": ["a"] * N}, "`person` must say by role"),
+        ({"person_column": "customer"}, "`label_column` and `person_column` are of files; pairs"),
+        ({"records": "all.csv"}, "one file of `records` with a column role, or the others; got deleted, unseen, rec"),
+        ({"procedure": object()}, "`procedure` must be left out without a shadow side"),
+    ],
+)
+def test_arguments_that_only_some_records_have(given, message):
+    with pytest.raises(InputError, match=message):
+        aftertrace.audit(Counted(), Counted(2), **pairs(), **given)
+
+
+def test_files_of_records_bring_persons_in_a_column(tmp_path):
+    with pytest.raises(InputError, match="`person` must be left out: .*--person-column, in Python person_column"):
+        aftertrace.audit(Counted(), Counted(2), **frames(tmp_path), person=ROLE)
+
+
+# mistakes that only Python allows
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"seed": -1}, "`seed` must be a whole number of at least 0, got -1"),
+        ({"seed": "x"}, "`seed` must be a whole number of at least 0, got 'x'"),
+        ({"confidence": "x"}, "`confidence` must be at least 0.5 and below 1, such as 0.95, got 'x'"),
+        ({"confidence": 95}, "`confidence` must be .* got 95"),
+        ({"claim": 3}, r"`claim` must be a `Claim`, such as Claim\(epsilon=1\); got 3"),
+        ({"claim": Claim(epsilon=1.0), "limits": {"auc": 0.6}}, "a limit of the AUC or a claim"),
+        ({"limits": {"accuracy_loss": 0.1}}, "limits no leak"),
+        ({"limits": 0.6}, "Limits must be a file, or numbers by name"),
+        ({"what_if": True}, "needs limits to pass"),
+        ({"what_if": 1}, "`what_if` must be True or False; got 1"),
+        ({"match": "yes"}, "`match` must be True or False; got 'yes'"),
+        ({"jobs": 0}, "`jobs` must be a number of worker processes, at least 1, got 0"),
+        ({"jobs": 1.5}, "`jobs` must be a number of worker processes, at least 1, got 1.5"),
+        ({"memory": "8GiB"}, "`memory` must be a number of bytes"),
+        ({"attacks": "LogitDrop"}, "`attacks` must be a list of attacks or of their names"),
+        ({"attacks": ["LogitDorp"]}, r"An attack must be one of .*got 'LogitDorp' \(is 'LogitDrop' meant"),
+        ({"attacks": [LogitDrop]}, "An attack must have a name"),
+        ({"attacks": [3]}, "An attack must have a name"),
+        ({"classes": "no,yes"}, "`classes` must be a list of two or more different names; got 'no,yes'"),
+        ({"classes": ["no", "no"]}, "`classes` must be a list of two or more different names"),
+        ({"between": "v.csv"}, "`between` must be a list of the versions between"),
+        ({"out": 3}, "`out` must be a folder; got 3"),
+        ({"shadow": 3}, "`shadow` must be an experiment file, or an `Experiment`; got 3"),
+        ({"outputs": "odds"}, "`outputs` must be one of auto"),
+        ({"role": "deleted"}, "need `label` .Q. and `role` .Q."),
+        ({"role": [["deleted"]] * N}, r"Roles must be a word for each query \[Q\], got shape"),
+        ({"role": ["deleted", ["unseen"]]}, r"Roles must be a word for each query \[Q\]"),
+        ({"role": ["removed"] * N}, "A role must be one of deleted, unseen, retained, added; got 'removed'"),
+        ({"person": ROLE[:-1]}, "`person` must say whose record each of 160 queries is"),
+        ({"person": [None, *ROLE[1:]]}, "says nothing in 1 rows, first in row 0"),
+        ({"person": 3}, "`person` must say whose record each is, one name or number each"),
+        (
+            {"features": "f.csv"},
+            r"Records have no names in arrays: `features` must be an array \[Q, F\], and is a file",
+        ),
+    ],
+)
+def test_mistakes_are_one_line(given, message):
+    with pytest.raises(InputError, match=message) as caught:
+        aftertrace.audit(**{**ARRAYS, **given})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_seed_of_numpy_is_a_seed():
+    assert aftertrace.audit(**ARRAYS, seed=np.int64(3)).result.settings["seed"] == 3
+
+
+def test_attacks_may_be_given_by_name():
+    named = aftertrace.audit(**ARRAYS, attacks=["LossRise", "LogitDrop", LogitDrop()])
+    assert {"LossRise", "LogitDrop"} <= {attack.name for attack in named.result.attacks}
+    assert [attack.name for attack in named.result.attacks].count("LogitDrop") == 1
+
+
+# before the first question
+
+
+CLASSES = {"data": {"name": "wine"}}  # three classes: 0, 1, 2
+BINARY = {"data": {"name": "breast-cancer"}}
+SHADOW = {**BINARY, "scenario": {side: {"originals": 6, "pairs": 2, "records": 40} for side in ("shadow", "target")}}
+
+
+@pytest.mark.parametrize(
+    ("shadow", "error", "message"),
+    [
+        ("absent.toml", ExperimentError, "there is no such file or example"),
+        ("broken", ExperimentError, "not valid TOML"),
+        ({**SHADOW, "dat": {}}, ExperimentError, "unknown key 'dat'"),
+        ({**SHADOW, **CLASSES}, PosteriorsError, "must have the classes of the models, 0, 1; they have"),
+        ({**SHADOW, "limits": {"auc": 0.6}}, ExperimentError, "leave limits and claim out of its shadow side"),
+        ({**SHADOW, "verdict": {"claim": {"epsilon": 1.0}}}, ExperimentError, "leave limits and claim out"),
+        ({**SHADOW, "verdict": {"attack": "Rank/LogitDrop"}}, UnsupportedError, "needs no further unseen records"),
+        ({**SHADOW, "defense": "LabelOnly"}, UnsupportedError, "posteriors, got labels: leave out its defense"),
+        ({"data": {"name": "csv", "path": "absent.csv", "target": "y"}}, InputError, "absent.csv"),
+    ],
+)
+def test_a_shadow_side_that_does_not_fit_costs_no_question(shadow, error, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if shadow == "broken":
+        Path("broken.toml").write_text("[data")
+        shadow = "broken.toml"
+    models = Counted(), Counted(2)
+    made = shadow if isinstance(shadow, str) else written(shadow)
+    with pytest.raises(error, match=message):
+        aftertrace.audit(*models, **pairs(), shadow=made)
+    assert [model.asked for model in models] == [0, 0]
+    assert not Path("runs").exists()
+
+
+def written(table):
+    """An experiment file of nested settings."""
+    from aftertrace.scenarios import to_toml
+
+    Path("shadow.toml").write_text(to_toml(table))
+    return "shadow.toml"
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"between": [Counted(1.5)]}, UnsupportedError, "got 3 versions: leave it out"),
+        ({"outputs": "loss"}, UnsupportedError, "got scores: leave it out"),
+    ],
+)
+def test_answers_that_no_shadow_side_teaches_cost_no_question(given, error, message):
+    models = Counted(), Counted(2)
+    with pytest.raises(error, match=message):
+        aftertrace.audit(*models, **pairs(), **given, shadow=Experiment.from_dict(SHADOW))
+    assert [model.asked for model in models] == [0, 0]
+
+
+def test_what_else_is_wrong_costs_no_question(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "note.txt").write_text("mine")
+    (tmp_path / "features.csv").write_text("record,age\n")
+    models = Counted(), Counted(2)
+    for given, message in (
+        ({"out": tmp_path / "mine"}, "holds other files and no run.*force=True"),
+        ({"confidence": 0.3}, "`confidence` must be"),
+        ({"features": tmp_path / "features.csv"}, "every record of the posteriors must have a row"),
+        ({"label_column": "class"}, "`label_column` and `person_column` are of files"),
+    ):
+        with pytest.raises((InputError, StoreError), match=message):
+            aftertrace.audit(*models, **{**pairs(), **given})
+    with pytest.raises(InputError, match="Labels must be among the model's classes .'0', '1'.; got '2'"):
+        aftertrace.audit(*models, **pairs(LABEL + 1))
+    assert [model.asked for model in models] == [0, 0]
+
+
+# whose records they are
+
+
+def test_a_person_column_of_another_name(tmp_path):
+    customer = [f"c{k // 2}" for k in range(N)]
+    before, after = posteriors(tmp_path, customer=customer)
+    of_files = aftertrace.audit(before, after, person_column="customer")
+    of_records = aftertrace.audit(
+        Counted(), Counted(2), **frames(tmp_path, customer=customer), person_column="customer"
+    )
+    for found in (of_files, of_records):
+        assert found.result.unit == "person"
+        assert found.result.counts.deleted == DELETED // 2
+    with pytest.raises(InputError, match="column 'customer' holds string. .* may have other names .*--person-column"):
+        aftertrace.audit(before, after)
+    before, after = posteriors(tmp_path)
+    with pytest.raises(InputError, match="must be a column 'client' with whose record each is; .*--person-column"):
+        aftertrace.audit(before, after, person_column="client")
+    with pytest.raises(InputError, match="must be a column 'client' with whose record each is; .*--person-column"):
+        aftertrace.audit(Counted(), Counted(2), **frames(tmp_path), person_column="client")
+
+
+def test_a_column_that_names_persons_is_asked_for(tmp_path):
+    found = aftertrace.audit(Counted(), Counted(2), **frames(tmp_path, customer=[f"c{k}" for k in range(N)]))
+    assert any("does not see customer" in note and "--person-column" in note for note in found.result.notes)
+
+
+# what is kept
+
+
+def test_another_question_does_not_take_the_place_of_an_answer(tmp_path):
+    out = tmp_path / "run"
+    first = aftertrace.audit(**ARRAYS, limits={"auc": 0.9}, out=out)
+    result = (out / "result.json").read_bytes()
+    again = aftertrace.audit(**ARRAYS, limits={"auc": 0.9}, out=out)
+    assert again.result == first.result
+    for other, message in (
+        ({"limits": {"auc": 0.6}}, "settings.limits.auc: there 0.9, here 0.6"),
+        ({}, "settings.limits.auc: there 0.9, here nothing"),
+        ({"limits": {"auc": 0.9}, "confidence": 0.9}, "settings.confidence"),
+        ({"limits": {"auc": 0.9}, "seed": 1}, "settings.seed"),
+        ({"limits": {"auc": 0.9}, "match": True}, "settings.match"),
+        ({"limits": {"auc": 0.9}, "what_if": True}, "settings.what_if"),
+        ({"limits": {"auc": 0.9}, "attacks": ["LossRise"]}, "settings.attacks"),
+        ({"limits": {"auc": 0.9}, "features": X}, "known: "),
+        ({"limits": {"auc": 0.9}, "person": np.arange(N) // 2}, "known: "),
+    ):
+        with pytest.raises(StoreError, match=rf"another experiment .*{message}.* --force \(in Python force=True\)"):
+            aftertrace.audit(**ARRAYS, **other, out=out)
+    assert (out / "result.json").read_bytes() == result
+    replaced = aftertrace.audit(**ARRAYS, limits={"auc": 0.6}, out=out, force=True)
+    assert aftertrace.Audit.of_folder(out).result == replaced.result
+
+
+def test_persons_again_under_a_new_key_are_the_same_question(tmp_path):
+    out, person = tmp_path / "run", [f"p{k // 2}" for k in range(N)]
+    first = aftertrace.audit(**ARRAYS, person=person, out=out)
+    (out / "pseudonyms.key").unlink()
+    assert aftertrace.audit(**ARRAYS, person=person, out=out).result == first.result
+
+
+def test_another_question_is_refused_before_models_are_asked(tmp_path):
+    aftertrace.audit(Counted(), Counted(2), **pairs(), limits={"auc": 0.9}, out=tmp_path / "run")
+    models = Counted(), Counted(2)
+    with pytest.raises(StoreError, match="settings.limits.auc"):
+        aftertrace.audit(*models, **pairs(), limits={"auc": 0.8}, out=tmp_path / "run")
+    assert [model.asked for model in models] == [0, 0]
+
+
+def test_the_title_names_what_was_judged(tmp_path):
+    before, after = posteriors(tmp_path)
+    assert aftertrace.audit(before, after).result.title == "a.csv and b.csv"
+    assert aftertrace.audit(**ARRAYS).result.title == "two versions of a model"
+    found = aftertrace.audit(Counted(), Counted(2), **pairs()).result
+    assert (found.title, found.data.name) == ("two versions of Counted", "records given to the models")
+
+
+def test_nothing_of_this_machine_is_in_the_result(tmp_path, monkeypatch):
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    monkeypatch.chdir(tmp_path)
+    table = pd.DataFrame(RNG.normal(size=(120, 3)), columns=list("abc")).assign(y=RNG.integers(0, 2, 120))
+    table.to_csv(secret / "mine.csv", index=False)
+    experiment = {
+        **SHADOW,
+        "data": {"name": "csv", "path": str(secret / "mine.csv"), "target": "y"},
+        "model": {"name": "tree"},
+        "attacks": {"features": [], "classifiers": [], "scores": ["LogitDrop"], "learned": []},
+        "verdict": {"attack": "LogitDrop"},
+    }
+    source = Path(written(experiment)).rename(secret / "shadow.toml")
+    found = aftertrace.audit(**ARRAYS, shadow=source, out="run")
+    assert found.result.settings["shadow"]["data"]["path"] == "mine.csv"
+    assert found.result.widening.command == "aftertrace run shadow.toml"
+    for name in ("result.json", "manifest.json"):
+        assert str(tmp_path) not in Path("run", name).read_text()
+
+
+def test_commands_and_data_are_public_without_their_folders():
+    experiment = Experiment.from_dict(
+        {
+            "data": {"name": "csv", "path": "/home/me/mine.csv", "target": "y"},
+            "model": {"name": "command", "params": {"command": "/home/me/bin/python train.py --out {out}"}},
+            "shadow": {
+                "data": {"name": "csv", "path": "/home/me/other.csv", "target": "y"},
+                "model": {"name": "command", "params": {"command": "/home/me/fit"}},
+            },
+        }
+    )
+    public = experiment.public_dict()
+    assert "/home" not in json.dumps(public)
+    assert public["model"]["params"]["command"] == "python train.py --out {out}"
+    assert (public["data"]["path"], public["shadow"]["data"]["path"]) == ("mine.csv", "other.csv")
+
+
+def test_what_all_but_few_records_share_is_not_named():
+    """ "town = Ulm" with all but ten would say of the ten that they are from elsewhere."""
+    table = simulated_posteriors(leak=1, seed=0, originals=1, pairs=100)
+    deleted = table.role == Role.DELETED
+    rng = np.random.default_rng(0)
+    age, few = rng.normal(size=len(table)) + deleted, np.arange(len(table)) < 10
+    features = Features(np.column_stack([~(deleted & few), age]).astype(float), ("town = Ulm", "age"))
+    result, _ = audit_posteriors(Brought(table=table, features=features))
+    assert result.verdict.outcome is Outcome.INVALID
+    assert "age" in result.verdict.sentence
+    assert "Ulm" not in result.to_json()
