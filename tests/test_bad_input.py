@@ -147,6 +147,7 @@ def judged(*words):
 
 def test_an_order_of_classes_of_its_own_changes_nothing():
     plain, turned = (judged(*models("one", name), *RECORDS) for name in ("two", "turned"))
+    assert "brought_models:one and brought_models:two: one pair" in plain  # :two: is a picture to some terminals
     note = "The classes of version 1 stand in another order than those of version 0: they were compared by name."
     assert note in turned
     assert re.search("AUC 0...", plain)[0] == re.search("AUC 0...", turned)[0]
@@ -235,7 +236,6 @@ def test_persons_under_another_name():
     for name, rows in (("d.csv", range(DELETED)), ("u.csv", range(DELETED, N))):
         write(name, ("client", "label", "f0", "f1", "f2"), [(f"c{k // 2}", LABEL[k], *X[k]) for k in rows])
     done = audit(*models("one", "two"), *RECORDS, "--person-column", "client")
-    print(done.stdout)
     assert f"{N} records of {N // 2} persons" in " ".join(done.stdout.split())
 
 
@@ -481,6 +481,7 @@ def test_settings_of_another_encoding():
         ("../../etc/passwd", "/etc/passwd"),
         ("]]>", "{{ 7 * 7 }}"),
         ("\x1b[31mred", "a\tb"),
+        ("[/b]", ":fire:"),
     ],
 )
 def test_names_are_only_names(names):
@@ -496,6 +497,7 @@ def test_names_are_only_names(names):
     assert not [name for name in names if "<" in name and name in report]
     assert report.count("<script") == report.count("</script")
     assert "\x1b[31m" not in done.stdout
+    assert not [name for name in names if name == ":fire:" and f"class: {name}" not in done.stdout]
     ElementTree.parse("run/junit.xml")
 
 

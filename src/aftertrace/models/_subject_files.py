@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aftertrace._spelling import some
+from aftertrace.data._frame import NOTHING
 from aftertrace.errors import DataError, InputError, PosteriorsError
 from aftertrace.models._classes import class_names
 from aftertrace.models._columns import is_missing
@@ -23,8 +24,6 @@ from aftertrace.posteriors._readable import check_table
 _FIXED = ("record", "role")
 _LEFT = "left"
 """Columns with a meaning, besides those of classes and persons; all others are features."""
-_MISSING = ("", "#N/A", "#NA", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null")
-"""Texts that stand for nothing in a column of features, as `pandas.read_csv` has it: models were trained on that."""
 
 
 def read_subjects(
@@ -113,7 +112,7 @@ def _column(column: Any, *, gaps: bool) -> NDArray[Any]:
         return np.full(len(column), np.nan)
     values: NDArray[Any] = column.to_numpy()
     if gaps and values.dtype == object:
-        return np.array([np.nan if value in _MISSING else value for value in values.tolist()], dtype=object)
+        return np.array([np.nan if value in NOTHING else value for value in values.tolist()], dtype=object)
     return values
 
 

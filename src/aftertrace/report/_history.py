@@ -56,6 +56,8 @@ def history_text(history: History, *, width: int | None = None, colour: bool | N
         color_system="standard" if with_colour else None,
         force_terminal=with_colour,
         highlight=False,
+        markup=False,
+        emoji=False,
     )
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("Release", overflow="fold")

@@ -90,6 +90,8 @@ def sweep_text(result: SweepResult, *, width: int | None = None, colour: bool | 
         color_system="standard" if with_colour else None,
         force_terminal=with_colour,
         highlight=False,
+        markup=False,
+        emoji=False,
     )
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     last = Counter(axis.setting.rpartition(".")[2] for axis in result.axes)

@@ -45,7 +45,12 @@ def as_text(result: Result, *, width: int | None = None, colour: bool | None = N
     columns = width or min(shutil.get_terminal_size((100, 24)).columns, 100)
     with_colour = sys.stdout.isatty() if colour is None else colour
     console = Console(
-        width=columns, color_system="standard" if with_colour else None, force_terminal=with_colour, highlight=False
+        width=columns,
+        color_system="standard" if with_colour else None,
+        force_terminal=with_colour,
+        highlight=False,
+        markup=False,
+        emoji=False,
     )
     verdict, counts = result.verdict, result.counts
     with console.capture() as capture:

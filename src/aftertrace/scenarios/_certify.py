@@ -115,7 +115,7 @@ class _Lines:
         procedure = replace(simulation.procedure, trainer=trainer)  # type: ignore[type-var] # has a trainer
         own = replace(simulation, procedure=procedure)
         self._data, self._unit = simulation.data, unit
-        training = TrainingData(self._data.x, self._data.label, len(self._data.classes))
+        training = TrainingData(self._data.x, self._data.label, len(self._data.classes), frame=self._data.frame)
         first = unit.keep(0, len(self._data))[:1]
         learned = procedure.learn(training, first, streams=streams_of(own, unit, [0]), device=own.device)
         self._states = versions_of(own, unit, training, learned, lines)

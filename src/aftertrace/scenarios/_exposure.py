@@ -77,7 +77,7 @@ def expose(
     members, others = np.sort(order[:n]), np.sort(order[n : n + unseen])
     context = _Context(
         trainer=trainer,
-        training=TrainingData(data.x[members], data.label[members], len(data.classes)),
+        training=TrainingData(data.x[members], data.label[members], len(data.classes), frame=data.frame),
         unseen_x=data.x[others],
         unseen_label=data.label[others],
         seed=seed,

@@ -119,7 +119,7 @@ def simulate(
     after line.
     """
     data = simulation.data
-    training = TrainingData(data.x, data.label, len(data.classes))
+    training = TrainingData(data.x, data.label, len(data.classes), frame=data.frame)
     learned = simulation.procedure.learn(
         training, unit.keep(0, len(data))[:1], streams=streams_of(simulation, unit, [0]), device=simulation.device
     )
