@@ -260,7 +260,10 @@ def document(tables):
     yield from tables.leak_free("canaries")
     yield "Columns: number of trials, one canary per original. Bounds above 0 are positive.\n"
     yield from tables.leak_free("one pair")
-    yield "An auditor's attack, learned in folds from 500 leak-free audits' own queries each:\n"
+    yield (
+        "500 audits each of one pair without a leak; the auditor's attack learns in folds from the queries that it is\n"
+        "judged on. At most 37 may be positive:\n"
+    )
     yield from tables.leak_free("cross-fitted")
     yield from tables.planted()
     yield "## Other tools\n"

@@ -124,7 +124,7 @@ def test_records_beside_posteriors_are_told_of_roles(tmp_path):
         ({"person": ["a"] * N}, "`person` must say by role"),
         ({"person_column": "customer"}, "`label_column` and `person_column` are of files; pairs"),
         ({"records": "all.csv"}, "one file of `records` with a column role, or the others; got deleted, unseen, rec"),
-        ({"procedure": object()}, "`procedure` must be left out without a shadow side"),
+        ({"procedure": object()}, "`procedure` replaces the training of a shadow side: give `shadow` too"),
     ],
 )
 def test_arguments_that_only_some_records_have(given, message):
@@ -266,6 +266,9 @@ def test_what_else_is_wrong_costs_no_question(tmp_path):
     ):
         with pytest.raises((InputError, StoreError), match=message):
             aftertrace.audit(*models, **{**pairs(), **given})
+    for attack, message in (("Superset", "needs shadow models"), ("Rank/LogitDrop", "needs held-out unseen queries")):
+        with pytest.raises(UnsupportedError, match=message):
+            aftertrace.audit(*models, **pairs(), attacks=[attack])
     with pytest.raises(InputError, match="Labels must be among the model's classes .'0', '1'.; got '2'"):
         aftertrace.audit(*models, **pairs(LABEL + 1))
     assert [model.asked for model in models] == [0, 0]

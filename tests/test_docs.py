@@ -221,7 +221,7 @@ def test_the_quick_start_takes_at_most_three_commands_from_installation_to_verdi
     for line in rest:
         done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
         assert done.returncode in (0, 1, 3), done.stderr
-        assert re.search(r"AUC 0\.\d\d \(95% interval", done.stdout)
+        assert re.search(r"AUC 0\.\d\d \(95\s% interval", done.stdout)
 
 
 def test_ten_lines_of_python_judge_two_models():

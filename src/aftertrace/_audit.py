@@ -208,7 +208,6 @@ def audit(
         trust_pickle=trust_pickle,
         claim=claim,
         shadow=shadow,
-        procedure=procedure if shadow is None else None,
         match=match,
         what_if=what_if,
         out=out,
@@ -218,7 +217,7 @@ def audit(
     settings = AuditSettings(limits=limits_of(limits), claim=claim, confidence=confidence, seed=seed, match=match)
     if what_if:
         require_limits(settings.judgement("LogitDrop"))
-    attacks, engine = attacks_of(attacks), choose(jobs)
+    engine = choose(jobs)
     versions = Versions(
         references=(before, *between, *(() if after is None else (after,))),
         deleted=deleted,
@@ -235,7 +234,8 @@ def audit(
         label_column=label_column,
         person_column=person_column,
     )
-    plan = None if shadow is None else _shadow_plan(shadow, procedure, data_dir, versions)
+    attacks = attacks_of(attacks, versions.expected, has_shadow=shadow is not None)
+    plan = _shadow_plan(shadow, procedure, data_dir, versions)
     asked = question(
         settings,
         attacks=attacks,
@@ -289,16 +289,20 @@ def _kept(audit: Audit, folder: RunFolder) -> Audit:
 
 
 def _shadow_plan(
-    experiment: Experiment | Path | str,
+    experiment: Experiment | Path | str | None,
     procedure: Procedure | None,
     data_dir: Path | str | None,
     versions: Versions,
-) -> ShadowPlan:
-    """The shadow side, if it can teach attacks on these versions. Raises before anything is asked or trained."""
+) -> ShadowPlan | None:
+    """The shadow side, if there is one. Raises before anything is asked or trained where it teaches no attack."""
+    if experiment is None:
+        if procedure is not None:
+            raise InputError("`procedure` replaces the training of a shadow side: give `shadow` too, or leave it out.")
+        return None
     source = "experiment.toml" if isinstance(experiment, Experiment) else Path(experiment).name
     if not isinstance(experiment, Experiment):
         experiment = Experiment.from_toml(experiment)
-    check_taught(experiment, n_versions=versions.n_versions, kind=versions.kind)
+    check_taught(experiment, n_versions=versions.expected.n_versions, kind=versions.expected.kind)
     return shadow_plan(
         experiment, source=source, procedure=procedure, data_dir=None if data_dir is None else Path(data_dir)
     )

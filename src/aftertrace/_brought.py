@@ -16,13 +16,12 @@ from aftertrace._hashing import digest
 from aftertrace._spelling import some
 from aftertrace.errors import InputError
 from aftertrace.interchange import read_sacro
-from aftertrace.models import Subjects, ask, log_values, open_model, read_subjects
+from aftertrace.models import SCORES, Subjects, ask, log_values, open_model, read_subjects
 from aftertrace.models._files import first_line
 from aftertrace.models._own_features import own_features
 from aftertrace.models._persons import person_names
 from aftertrace.posteriors import (
     Features,
-    Kind,
     Posteriors,
     filled_features,
     membership,
@@ -33,6 +32,7 @@ from aftertrace.posteriors import (
 )
 from aftertrace.posteriors._columns import LABEL, PERSON
 from aftertrace.scenarios import Brought
+from aftertrace.scenarios._recipe import recipe_of
 
 _ARRAYS = "Arrays of posteriors need `label` [Q] and `role` [Q], a word per query."
 Progress = Callable[[str, int, int], None]
@@ -231,7 +231,12 @@ def _of_models(
         {"name": _shown(reference), "fingerprint": model.fingerprint}
         for reference, model in zip(versions.references, models, strict=True)
     ]
-    brought = Brought(table=answered.posteriors, person=subjects.person, features=features)
+    brought = Brought(
+        table=answered.posteriors,
+        person=subjects.person,
+        features=features,
+        recipe=recipe_of(models[0], subjects.records),
+    )
     return replace(brought, notes=(*subjects.notes, *answered.notes, *_noted(unseen))), opened
 
 
@@ -263,7 +268,7 @@ def _subjects_of_files(files: Mapping[str, Path], versions: Versions, key: bytes
             "Python person_column)."
         )
     columns = {"label": versions.label_column, "person": versions.person_column}
-    return read_subjects(files, labelled=versions.kind is not Kind.SCORE, key=key, **columns)
+    return read_subjects(files, labelled=versions.outputs not in SCORES, key=key, **columns)
 
 
 def _features(given: Path | str | ArrayLike | None, record: NDArray[np.int64], key: bytes) -> Features | None:

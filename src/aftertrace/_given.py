@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from aftertrace._spelling import nearest, some
-from aftertrace.attacks import Attack
+from aftertrace.attacks import Adversary, Attack, check_needs
 from aftertrace.errors import InputError
 from aftertrace.models import SCORES, Outputs
 from aftertrace.posteriors import Kind, Posteriors
@@ -116,16 +116,23 @@ class Versions:
         return Form.of(self.references[0])
 
     @property
-    def n_versions(self) -> int:
-        """How many there are."""
-        return int(self.references[0].n_versions) if self.form is Form.TABLES else len(self.references)
-
-    @property
-    def kind(self) -> Kind:
-        """What an answer is."""
+    def expected(self) -> Posteriors:
+        """What will be judged, as far as it is known: the table that was brought, or one like it without queries."""
         if self.form is Form.TABLES:
-            return Kind(self.references[0].kind)
-        return Kind.SCORE if self.outputs in SCORES else Kind.POSTERIOR
+            return self.references[0]
+        is_score, none = self.outputs in SCORES, np.zeros(0, dtype=np.int64)
+        size = (0, len(self.references), 1 if is_score else 2)
+        return Posteriors(
+            log_values=np.zeros(size),
+            member=np.zeros(size[:2], dtype=bool),
+            label=none,
+            classes=("score",) if is_score else ("0", "1"),
+            record=none,
+            pair=none,
+            original=none,
+            use=none.astype(np.int8),
+            kind=Kind.SCORE if is_score else Kind.POSTERIOR,
+        )
 
     def _given(self) -> set[str]:
         """The arguments that are not what they are where nothing is said."""
@@ -156,7 +163,6 @@ _MUST: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: value is None or isinstance(value, Experiment | str | PathLike),
         "an experiment file, or an `Experiment`",
     ),
-    "procedure": (lambda value: value is None, "left out without a shadow side, whose training it replaces"),
     "match": (lambda value: isinstance(value, bool), "True or False"),
     "what_if": (lambda value: isinstance(value, bool), "True or False"),
     "out": (lambda value: value is None or isinstance(value, str | PathLike), "a folder"),
@@ -181,11 +187,17 @@ def outputs_of(word: str) -> Outputs:
     return Outputs(word)
 
 
-def attacks_of(given: Sequence[Attack | str]) -> tuple[Attack, ...]:
-    """Attacks, some of which may be given by name (`aftertrace list attacks`). Raises `InputError` for others."""
+def attacks_of(given: Sequence[Attack | str], expected: Posteriors, *, has_shadow: bool) -> tuple[Attack, ...]:
+    """Attacks, some of which may be given by name (`aftertrace list attacks`).
+
+    Raises `InputError` for what is none, and `UnsupportedError` for one that needs more than `Versions.expected`.
+    """
     if isinstance(given, str) or not isinstance(given, Sequence):
         raise InputError(f"`attacks` must be a list of attacks or of their names; got {given!r}.")
-    return tuple(map(_attack, given))
+    attacks = tuple(map(_attack, given))
+    for attack in attacks:
+        check_needs(attack, expected, adversary=Adversary.POPULATION if has_shadow else Adversary.NONE)
+    return attacks
 
 
 def _attack(given: Attack | str) -> Attack:

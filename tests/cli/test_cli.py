@@ -522,7 +522,10 @@ def test_nothing_of_the_features_is_kept(another_year):
     known = ("--features", another_year / "known.csv", "--out", out)
     assert audit(another_year, *known).exit_code == ExitCode.INVALID
     first = json.loads((out / "result.json").read_text())
-    assert audit(another_year, *known, "--match").exit_code == ExitCode.OK  # the same posteriors: the same folder
+    refused = audit(another_year, *known, "--match")
+    assert refused.exit_code == ExitCode.WRONG_USE
+    assert "settings.match: there False, here True" in refused.stderr
+    assert audit(another_year, *known, "--match", "--force").exit_code == ExitCode.OK
     second = json.loads((out / "result.json").read_text())
     assert first["data"]["fingerprint"] == second["data"]["fingerprint"]
     assert second["counts"]["deleted"] < first["counts"]["deleted"] == 200
@@ -560,7 +563,7 @@ def test_arrays_of_posteriors_have_arrays_of_features():
     rng = np.random.default_rng(0)
     before, after = rng.dirichlet([2, 2], 80), rng.dirichlet([2, 2], 80)
     given = {"label": [0, 1] * 40, "role": ["deleted"] * 40 + ["unseen"] * 40}
-    with pytest.raises(aftertrace.errors.InputError, match=r"`features` must be an array \[Q, F\], got a file"):
+    with pytest.raises(aftertrace.errors.InputError, match=r"`features` must be an array \[Q, F\], and is a file"):
         aftertrace.audit(before, after, **given, features="x.csv")
     with pytest.raises(aftertrace.errors.InputError, match="a row for each of 80 queries"):
         aftertrace.audit(before, after, **given, features=[[1.0]])

@@ -13,6 +13,7 @@ from aftertrace.attacks import (
     FeatureAttack,
     LogitDrop,
     OriginalLogit,
+    Superset,
     logit_drop,
     simulated_posteriors,
 )
@@ -22,6 +23,7 @@ from aftertrace.posteriors import Posteriors, Role
 from aftertrace.results import Limits, Outcome
 from aftertrace.scenarios import AuditSettings, Brought, Judgement, assess, audit_posteriors, judge
 from aftertrace.scenarios._controls import controls
+from aftertrace.scenarios._crossfit import CrossFitted
 from aftertrace.statistics import auc_interval, exchanged_roles
 
 PLAIN = (LogitDrop(), EucDist(), OriginalLogit())
@@ -222,8 +224,11 @@ def test_limits_are_checked(limit):
 
 def test_attacks_need_different_names():
     table = simulated_posteriors(leak=2, seed=0, originals=1, pairs=40)
+    other = CrossFitted(Superset(), "LogitDrop")
     with pytest.raises(UnsupportedError, match="'LogitDrop' comes twice"):
-        audit_posteriors(Brought(table=table), attacks=[LogitDrop()])
+        audit_posteriors(Brought(table=table), attacks=[other])
+    again, _ = audit_posteriors(Brought(table=table), attacks=[LogitDrop()])
+    assert [attack.name for attack in again.attacks].count("LogitDrop") == 1
 
 
 def test_both_roles_are_needed():

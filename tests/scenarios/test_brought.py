@@ -213,7 +213,7 @@ def test_unmoved_answers_are_named():
     values = table.log_values.copy()
     values[::2, 1] = values[::2, 0]  # deleted ones
     result, _ = audit_posteriors(Brought(table=replace(table, log_values=values)))
-    assert any("100% of deleted ones, 0% of unseen ones" in note for note in result.notes)
+    assert any("100\u00a0% of deleted ones, 0\u00a0% of unseen ones" in note for note in result.notes)
     same = replace(table, log_values=table.log_values[:, [0, 0]])
     result, _ = audit_posteriors(Brought(table=same))
     assert any("two files of one model" in note for note in result.notes)

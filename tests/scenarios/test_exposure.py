@@ -163,6 +163,7 @@ def test_parts_are_of_a_size_that_fits():
 
     assert [parts(LogisticTrainer(), n) for n in (100, 600, 8000, 10**5)] == [256, 256, 1000, 2048]
     assert 1 <= parts(forest, 20_000) < 64
+    assert parts(Model(name="sklearn.tree:DecisionTreeClassifier").trainer(), 8000) == 16
 
 
 @pytest.mark.parametrize(("records", "unseen"), [(None, 0), (None, 177), (1, 5), (170, 9)])

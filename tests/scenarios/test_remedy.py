@@ -264,7 +264,7 @@ def test_wider_intervals_than_the_verdicts_are_named():
     table = brought(0.6, pairs=20)
     remedy = what_if(None, table, LogitDrop(), judgement(auc=0.7))
     note = remedy.option("as it is").note
-    assert "alone and narrower intervals; by those of 99.5%, which hold for all options together" in note
+    assert "alone and narrower intervals; by those of 99.5\u00a0%, which hold for all options together" in note
     assert note in remedy.sentence
 
 

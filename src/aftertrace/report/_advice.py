@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from aftertrace.report._records import _share
+from aftertrace._figures import share
 from aftertrace.results import ControlResult, LimitCheck, Outcome, RemedyOption, Result, Standing
 
 _HEADLINES = {
@@ -119,7 +119,7 @@ def _against_a_leak(result: Result) -> Iterator[str]:
     yield from _remedy(result)
     yield (
         "If both versions are public already, decide who must be told: the key beside the run turns the pseudonyms "
-        "below back into records."
+        f"below back into {result.unit}s."
     )
 
 
@@ -144,7 +144,7 @@ def _price(option: RemedyOption) -> str:
     if option.accuracy_lost is None:
         return ""
     lost = option.accuracy_lost.estimate
-    return f" and cost {'no' if lost < LEAST_LOST else f'{_share(lost)} of'} accuracy"
+    return f" and cost {'no' if lost < LEAST_LOST else f'{share(lost)} of'} accuracy"
 
 
 def _still_possible(result: Result) -> Iterator[str]:

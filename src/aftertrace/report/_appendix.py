@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aftertrace._figures import percent, share
 from aftertrace._hashing import digest
-from aftertrace.report._records import DASH, _percent, _share, flat_settings
+from aftertrace.report._records import DASH, flat_settings
 from aftertrace.results import Result
 from aftertrace.statistics import Interval, RateAtFpr
 
@@ -55,11 +56,11 @@ class _Figure:
         found = self.found
         if found.low is None or found.high is None:
             return self.name, self._words(found.estimate), DASH, f"{found.n}"
-        ends = f"{self._words(found.low)} to {self._words(found.high)} ({_percent(found.confidence)})"
+        ends = f"{self._words(found.low)} to {self._words(found.high)} ({percent(found.confidence)})"
         return self.name, self._words(found.estimate), ends, f"{found.n}"
 
     def _words(self, value: float) -> str:
-        return _share(value, 2) if self.is_share else f"{value:z.4f}"
+        return share(value, 2) if self.is_share else f"{value:z.4f}"
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def _rate(rate: RateAtFpr, attack: str) -> Iterator[_Figure]:
             f"{rate.tpr.method}, over {rate.n_positive} attacked and {rate.n_negative} unseen queries; threshold from "
             f"{rate.n_calibration} held-out unseen ones."
         )
-        yield _Figure(f"TPR at {_share(rate.fpr, 0)} FPR, {attack}", rate.tpr, method, is_share=True)
+        yield _Figure(f"TPR at {share(rate.fpr, 0)} FPR, {attack}", rate.tpr, method, is_share=True)
 
 
 def _remarks(result: Result) -> Iterator[tuple[str, str]]:
@@ -144,7 +145,7 @@ def _degradation(result: Result) -> Iterator[tuple[str, ...]]:
     for attack in result.attacks:
         if (found := attack.degradation) is not None:
             counts = (f"{each}" for each in (found.wins, found.ties, found.losses))
-            yield attack.name, _share(found.deg_count), *counts, f"{found.deg_rate:+z.3f}"
+            yield attack.name, share(found.deg_count), *counts, f"{found.deg_rate:+z.3f}"
 
 
 def _sentence(text: str, note: str) -> str:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aftertrace._figures import NBSP, share
 from aftertrace.posteriors import Role, Use
 from aftertrace.report._forest import AucScale, Dot
 from aftertrace.report._gate import CONTROLS
-from aftertrace.report._records import DASH, NBSP, _interval, _p_value, _share, without_gaps
+from aftertrace.report._records import DASH, _interval, _p_value, without_gaps
 from aftertrace.results import AttackResult, Result, Scores
 from aftertrace.statistics import RateAtFpr, roc_curve
 
@@ -169,7 +170,7 @@ def evidence(result: Result, scores: Scores) -> Evidence:
 
 
 def _heads(result: Result) -> tuple[str, ...]:
-    return (*_COLUMNS, *(f"TPR at {_share(rate.fpr, 0)} FPR" for rate in result.attacks[0].rates))
+    return (*_COLUMNS, *(f"TPR at {share(rate.fpr, 0)} FPR" for rate in result.attacks[0].rates))
 
 
 def _attack_row(attack: AttackResult, result: Result, scale: AucScale, footnotes: list[str]) -> AttackRow:
@@ -184,7 +185,7 @@ def _attack_row(attack: AttackResult, result: Result, scale: AucScale, footnotes
         cells=(
             DASH if opponent is None else f"{opponent:.2f}",
             DASH if against is None else _p_value(against.p_holm),
-            DASH if attack.balanced_accuracy is None else _share(attack.balanced_accuracy),
+            DASH if attack.balanced_accuracy is None else share(attack.balanced_accuracy),
             *(_rate(rate, footnotes) for rate in attack.rates),
         ),
     )
@@ -195,7 +196,7 @@ def _rate(rate: RateAtFpr, footnotes: list[str]) -> str:
         if rate.refused not in footnotes:
             footnotes.append(rate.refused)
         return f"refused{NBSP}[{footnotes.index(rate.refused) + 1}]"
-    return f"{_share(rate.tpr.estimate)} (at{NBSP}{_share(rate.realised_fpr.estimate)})"
+    return f"{share(rate.tpr.estimate)} (at{NBSP}{share(rate.realised_fpr.estimate)})"
 
 
 def _curves(result: Result, scores: Scores) -> Curves:
@@ -237,7 +238,7 @@ def _movements(scores: Scores) -> Iterator[Movement]:
         own = np.sort(drop[(scores.role == role) & (scores.use == Use.EVALUATE)])
         if own.size:
             quartiles = (f"{each:+.2g}" if each else "0" for each in np.quantile(own, [0.25, 0.5, 0.75]))
-            yield Movement(role.name.capitalize(), own, (f"{own.size}", _share((own == 0).mean(), 0), *quartiles))
+            yield Movement(role.name.capitalize(), own, (f"{own.size}", share((own == 0).mean(), 0), *quartiles))
 
 
 def _groups(result: Result, scale: AucScale) -> Iterator[GroupRow]:
@@ -269,4 +270,4 @@ def _overfitting(result: Result) -> Iterator[tuple[str, ...]]:
             ("Accuracy on unseen records", result.overfitting.test_accuracy),
             ("Gap", result.overfitting.gap),
         ):
-            yield name, *map(_share, (spread.mean, spread.low, spread.high))
+            yield name, *map(share, (spread.mean, spread.low, spread.high))

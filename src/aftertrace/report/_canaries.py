@@ -3,6 +3,7 @@
 import shutil
 import textwrap
 
+from aftertrace._figures import percent
 from aftertrace.results import Canaries, CanaryResult, CanaryScore, CanaryScoreResult
 
 _SCORE = {
@@ -30,8 +31,8 @@ def canary_result_text(result: CanaryResult) -> str:
         "",
         f"{result.canaries} canaries ({result.kind}) from {result.source}, {result.inserted} inserted and deleted.",
         *map(_score, result.scores),
-        f"Both bounds hold at once, with {result.confidence:.0%} confidence, at delta = {result.delta:g}; if every "
-        f"guess were right, the bound would be {result.largest:.2f}.",
+        f"Both bounds hold at once, with {percent(result.confidence)} confidence, at delta = {result.delta:g}; if "
+        f"every guess were right, the bound would be {result.largest:.2f}.",
         *result.notes,
         "",
         *(f"Note: {limit}" for limit in result.limits),

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aftertrace._figures import share
 from aftertrace.report._charts import NARROW, WIDE, Drawing, element
 from aftertrace.report._page import environment
-from aftertrace.report._records import EXPOSED, _share, flat_settings, shown_names
+from aftertrace.report._records import EXPOSED, flat_settings, shown_names
 from aftertrace.results import Exposure, ExposureResult
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def render_exposure(
         sentence=result.sentence,
         size=f"{result.records} records deleted in turn, {result.unseen} unseen ones asked about each deletion.",
         levels=tuple(
-            (_share(level, 0), _share((rows.p_value <= level).mean()))
+            (share(level, 0), share((rows.p_value <= level).mean()))
             for level in _LEVELS
             if level >= 1 / (1 + rows.unseen)
         ),
@@ -104,7 +105,7 @@ def _by_class(rows: Exposure, classes: Sequence[str]) -> Iterator[tuple[str, ...
                 f"{np.median(drop):.2g}",
                 f"{np.quantile(drop, 0.95):.2g}",
                 f"{drop.max():.2g}",
-                _share(shown),
+                share(shown),
             )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from aftertrace.report._records import _percent
+from aftertrace._figures import percent
 from aftertrace.report._sentences import why_no_interval
 from aftertrace.results import ControlResult, LimitCheck, Outcome, Result, Standing
 from aftertrace.statistics import Interval
@@ -129,4 +129,4 @@ def _control(control: ControlResult) -> GateLine:
 def _ends(found: LimitCheck | Interval) -> str:
     if found.low is None or found.high is None:
         return "no interval"
-    return f"{_percent(found.confidence)} interval {found.low:.3f} to {found.high:.3f}"
+    return f"{percent(found.confidence)} interval {found.low:.3f} to {found.high:.3f}"

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from aftertrace._figures import NBSP, percent
 from aftertrace.report._charts import CLASSICAL, LIMIT, NARROW, TWO_VERSIONS, WIDE, element
 from aftertrace.report._gate import LIMITS
 from aftertrace.report._page import environment
-from aftertrace.report._records import _BADGES, DASH, NBSP, _interval, _percent
+from aftertrace.report._records import _BADGES, DASH, _interval
 from aftertrace.report._terminal import _COLOUR, _MARK, _ends
 from aftertrace.results import History, LimitCheck, Release
 
@@ -134,7 +135,7 @@ def _rows(history: History, limits: list[str]) -> Iterator[tuple[str, ...]]:
 def _standing(check: LimitCheck | None) -> str:
     if check is None:
         return DASH
-    limit = f"{check.limit:g}" if check.name == "auc" else _percent(check.limit)
+    limit = f"{check.limit:g}" if check.name == "auc" else percent(check.limit)
     return f"{check.standing} (limit{NBSP}{limit})"
 
 
@@ -152,7 +153,7 @@ def _trend(history: History) -> Iterator[str]:
         words = (
             f"{own.note}."
             if own.low is None or own.high is None
-            else f"{_percent(own.confidence)} interval {own.low:+.2f} to {own.high:+.2f}"
+            else f"{percent(own.confidence)} interval {own.low:+.2f} to {own.high:+.2f}"
             + (", which holds 0: no change is shown." if own.low <= 0 <= own.high else ", which does not hold 0.")
         )
         yield f"AUC from {change.since} to {last}: {own.estimate:+.2f}; {words}"

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from aftertrace._figures import percent
 from aftertrace.report._appendix import Appendix, appendix
 from aftertrace.report._attacks import Evidence, evidence
 from aftertrace.report._charts import draw
 from aftertrace.report._exposed import Exposed, exposed, is_score
-from aftertrace.report._records import _percent
 from aftertrace.report._remedy import Remedies, remedies
 from aftertrace.report._sentences import discoveries_sentence, release_sentences
 from aftertrace.report._summary import Summary, summary
@@ -73,7 +73,7 @@ def page(result: Result, scores: Scores, *, manifest: Mapping[str, Any], key: by
         drop=drop,
         movement=movement,
         rounding=rounding,
-        confidence=_percent(result.attack(result.verdict.attack).auc.confidence),
+        confidence=percent(result.attack(result.verdict.attack).auc.confidence),
         finished=str(manifest.get("finished", ""))[:10],
         discoveries="" if found is None else discoveries_sentence(found, who, result.unit),
         summary=summary(result),

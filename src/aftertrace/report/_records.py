@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aftertrace._figures import NBSP, share
 from aftertrace.posteriors import pseudonyms
 from aftertrace.results import LimitCheck, Outcome
 from aftertrace.statistics import Interval
@@ -17,7 +18,6 @@ from aftertrace.statistics import Interval
 EXPOSED = 20
 """Records that a page lists without a script."""
 DASH = "–"
-NBSP = "\N{NO-BREAK SPACE}"
 
 _BADGES = {
     Outcome.LEAKS: ("Leaks", "bad"),
@@ -67,7 +67,7 @@ def _interval(found: Interval | LimitCheck, *, digits: int = 2) -> str:
 
 
 def _shares(found: Interval | LimitCheck, *, digits: int = 1) -> str:
-    return _with_ends(found, lambda value: _share(value, digits))
+    return _with_ends(found, lambda value: share(value, digits))
 
 
 def _with_ends(found: Interval | LimitCheck, words: Callable[[float], str]) -> str:
@@ -75,15 +75,6 @@ def _with_ends(found: Interval | LimitCheck, words: Callable[[float], str]) -> s
     assert found.estimate is not None
     ends = "no interval" if found.low is None or found.high is None else f"{words(found.low)} to {words(found.high)}"
     return f"{words(found.estimate)} ({ends.replace(' ', NBSP)})"
-
-
-def _share(value: float, digits: int = 1) -> str:
-    return f"{100 * value:z.{digits}f}{NBSP}%"
-
-
-def _percent(value: float) -> str:
-    """With as many digits as it has, such as a limit or a confidence."""
-    return f"{100 * value:.4g}{NBSP}%"
 
 
 def _p_value(value: float | None) -> str:

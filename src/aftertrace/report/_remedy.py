@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from aftertrace.report._records import DASH, _interval, _percent, _share, _shares, without_gaps
+from aftertrace._figures import percent, share
+from aftertrace.report._records import DASH, _interval, _shares, without_gaps
 from aftertrace.results import LimitCheck, Remedy, RemedyOption, Standing
 from aftertrace.statistics import Interval
 
@@ -72,7 +73,7 @@ def remedies(remedy: Remedy) -> Remedies:
 
 
 def _basis(remedy: Remedy) -> str:
-    raised = "" if remedy.confidence is None else f", by intervals of {_percent(remedy.confidence)}"
+    raised = "" if remedy.confidence is None else f", by intervals of {percent(remedy.confidence)}"
     confirmed = f"; what is recommended was tried again on {remedy.confirming} others" if remedy.again else ""
     attacks = f" Attacks mounted anew on each: {', '.join(remedy.attacks)}." if remedy.attacks else ""
     return f"Options are judged on {remedy.choosing} {remedy.unit}{raised}{confirmed}.{attacks}"
@@ -92,7 +93,7 @@ def _row(option: RemedyOption, remedy: Remedy) -> OptionRow:
         cells=(
             _lost(option),
             _added(option),
-            DASH if option.accuracy is None else _share(option.accuracy),
+            DASH if option.accuracy is None else share(option.accuracy),
         ),
         note=_sentence(option.note),
     )
@@ -114,7 +115,7 @@ def _sentence(note: str) -> str:
 def _lost(option: RemedyOption) -> str:
     found = option.accuracy_lost
     if _costs_nothing(option, found):
-        return _share(0, 0)
+        return share(0, 0)
     return DASH if found is None else _shares(found)
 
 

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 
-from aftertrace.report._records import _interval, _share, _shares
+from aftertrace._figures import share
+from aftertrace.report._records import _interval, _shares
 from aftertrace.results import Discoveries, Result
 from aftertrace.statistics import Interval
 
 
 def discoveries_sentence(found: Discoveries, who: str = "deleted", unit: str = "record") -> str:
     """How many records of a role are exposed before and after and made worse, beside what, and what that needs."""
-    rate = f"at a false discovery rate of {_share(found.fdr, 0)}"
+    rate = f"at a false discovery rate of {share(found.fdr, 0)}"
     if found.unseen < found.needed and not (found.before or found.after):
         return (
             f"Whether single {unit}s can be told, {rate}, is open: for one of {found.deleted} {who} {unit}s to stand "
@@ -33,14 +34,14 @@ def release_sentences(result: Result) -> Iterator[str]:
     if result.update is not None:
         update = result.update
         yield (
-            f"Accuracy on {update.queries} unseen queries: {_share(update.before)} before the update, "
-            f"{_share(update.after)} after it; lost {_told(update.lost, _shares(update.lost))}."
+            f"Accuracy on {update.queries} unseen queries: {share(update.before)} before the update, "
+            f"{share(update.after)} after it; lost {_told(update.lost, _shares(update.lost))}."
         )
     if result.utility is not None:
         cost = result.utility
         yield (
             f"The defense costs {_told(cost.accuracy_lost, _shares(cost.accuracy_lost))} of accuracy on unseen records "
-            f"({_share(cost.accuracy)} without, {_share(cost.defended_accuracy)} with it; {cost.queries} queries) and "
+            f"({share(cost.accuracy)} without, {share(cost.defended_accuracy)} with it; {cost.queries} queries) and "
             f"adds {_told(cost.brier_added, _interval(cost.brier_added, digits=3))} to the Brier score, the mean "
             f"squared distance from the truth: 0 is certain and right, 2 certain and wrong."
         )

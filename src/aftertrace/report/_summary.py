@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from aftertrace._figures import percent, share
 from aftertrace.report._advice import advice, headline, meaning
 from aftertrace.report._forest import AucScale, Dot
-from aftertrace.report._records import _BADGES, _interval, _percent, _share, _shares
+from aftertrace.report._records import _BADGES, _interval, _shares
 from aftertrace.report._sentences import queried, why_no_interval
 from aftertrace.results import LimitCheck, Outcome, Result, Standing
 from aftertrace.statistics import Interval
@@ -85,7 +86,7 @@ def summary(result: Result) -> Summary:
 def _note(auc: Interval) -> str:
     if auc.low is None or auc.high is None:
         return "no interval"
-    return f"{auc.low:.2f} to {auc.high:.2f}, {_percent(auc.confidence)} interval"
+    return f"{auc.low:.2f} to {auc.high:.2f}, {percent(auc.confidence)} interval"
 
 
 def measures(result: Result) -> Iterator[Measure]:
@@ -101,7 +102,7 @@ def measures(result: Result) -> Iterator[Measure]:
             accepted = "" if check is None else _accepted(check)
             words = {"who": who, "unit": result.unit}
             if name == "accuracy_loss" and result.update is not None:
-                about = f"{_share(result.update.before)} before, {_share(result.update.after)} after"
+                about = f"{share(result.update.before)} before, {share(result.update.after)} after"
             yield Measure(title.format(**words), about.format(**words), accepted, found, note, standing, tone)
 
 
@@ -112,7 +113,7 @@ def _standing(check: LimitCheck | None, outcome: Outcome) -> tuple[str, str]:
 
 
 def _accepted(check: LimitCheck) -> str:
-    return f"{1 - check.limit:.2f} to {check.limit:.2f}" if check.name == "auc" else f"at most {_percent(check.limit)}"
+    return f"{1 - check.limit:.2f} to {check.limit:.2f}" if check.name == "auc" else f"at most {percent(check.limit)}"
 
 
 def _found(name: str, result: Result) -> str:

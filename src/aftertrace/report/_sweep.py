@@ -7,19 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aftertrace._figures import NBSP, percent, share
 from aftertrace.report._charts import CLASSICAL, NARROW, TWO_VERSIONS, WIDE, element
 from aftertrace.report._page import environment
-from aftertrace.report._records import (
-    _BADGES,
-    DASH,
-    NBSP,
-    _interval,
-    _p_value,
-    _percent,
-    _share,
-    _shares,
-    flat_settings,
-)
+from aftertrace.report._records import _BADGES, DASH, _interval, _p_value, _shares, flat_settings
 from aftertrace.report._terminal import _COLOUR, _MARK, _ends, _p
 from aftertrace.results import CellResult, SweepResult
 from aftertrace.statistics import Interval
@@ -145,7 +136,7 @@ def _page(result: SweepResult) -> _Page:
         title=result.title,
         sentence=_sentence(result),
         badges=tuple(badges),
-        confidence=f"{_percent(levels.pop())} interval" if len(levels) == 1 else "interval, as sure as its run asks",
+        confidence=f"{percent(levels.pop())} interval" if len(levels) == 1 else "interval, as sure as its run asks",
         costs=any(cell.utility is not None for cell in result.cells),
         heads=(*(axis.setting for axis in result.axes), *columns),
         axes=len(result.axes),
@@ -178,7 +169,7 @@ def _terminal_figures(cell: CellResult) -> Iterator[str]:
     yield "" if cell.classical is None else f"{cell.classical.estimate:.2f}"
     p_value = None if cell.against is None else cell.against.p_holm
     yield "" if cell.against is None else "none" if p_value is None else _p(p_value)
-    yield "" if cell.overfitting is None else _share(cell.overfitting.test_accuracy.mean)
+    yield "" if cell.overfitting is None else share(cell.overfitting.test_accuracy.mean)
 
 
 def _columns(result: SweepResult) -> Mapping[str, Callable[[CellResult], str]]:
@@ -188,7 +179,7 @@ def _columns(result: SweepResult) -> Mapping[str, Callable[[CellResult], str]]:
         "AUC": lambda cell: _or_dash(cell.auc),
         "Classical": lambda cell: _or_dash(cell.classical),
         "p (Holm)": lambda cell: DASH if cell.against is None else _p_value(cell.against.p_holm),
-        "Accuracy": lambda cell: DASH if cell.overfitting is None else _share(cell.overfitting.test_accuracy.mean),
+        "Accuracy": lambda cell: DASH if cell.overfitting is None else share(cell.overfitting.test_accuracy.mean),
     }
     if any(cell.utility is not None for cell in result.cells):
         columns["Accuracy lost"] = lambda cell: DASH if cell.utility is None else _shares(cell.utility.accuracy_lost)

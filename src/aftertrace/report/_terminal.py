@@ -5,7 +5,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from aftertrace.report._records import DASH, NBSP, _percent, _share, without_gaps
+from aftertrace._figures import NBSP, percent, share
+from aftertrace.report._records import DASH, without_gaps
 from aftertrace.report._sentences import discoveries_sentence, queried, release_sentences
 from aftertrace.report._summary import NOT_MEASURED, measures
 from aftertrace.results import AttackResult, ControlResult, Outcome, Result
@@ -87,7 +88,7 @@ def as_text(result: Result, *, width: int | None = None, colour: bool | None = N
 
 def _main_table(result: Result) -> "Table":
     shown = [attack for attack in result.attacks if attack.classifier is None]
-    confidence = _percent(result.attacks[0].auc.confidence)
+    confidence = percent(result.attacks[0].auc.confidence)
     heads, rows = without_gaps(
         ("AUC", f"{confidence} interval", "classical", "p (Holm)", "TPR@10%", "TPR@1%"),
         [(f"{each.auc.estimate:.2f}", _ends(each.auc), *_against(each, result), *_rates(each)) for each in shown],
@@ -175,7 +176,7 @@ def _p(value: float | None) -> str:
 
 def _rates(attack: AttackResult) -> Iterable[str]:
     for rate in attack.rates:
-        yield "refused" if rate.refused or rate.tpr is None else f"{rate.tpr.estimate:.0%}"
+        yield "refused" if rate.refused or rate.tpr is None else share(rate.tpr.estimate, 0)
 
 
 def _closing_lines(result: Result) -> Iterable[str]:
@@ -184,7 +185,7 @@ def _closing_lines(result: Result) -> Iterable[str]:
         yield discoveries_sentence(result.discoveries, result.attacked.name.lower(), result.unit)
     if result.overfitting is not None:
         train, test = result.overfitting.train_accuracy, result.overfitting.test_accuracy
-        yield (f"Target models: accuracy {_share(train.mean)} on training records, {_share(test.mean)} on unseen ones.")
+        yield (f"Target models: accuracy {share(train.mean)} on training records, {share(test.mean)} on unseen ones.")
     yield from release_sentences(result)
     if result.remedy is not None:
         yield f"Remedy: {result.remedy.sentence}"

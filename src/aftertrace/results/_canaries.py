@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from aftertrace._figures import percent
 from aftertrace.errors import StoreError
 from aftertrace.results._json import json_of, record_of
 from aftertrace.statistics import epsilon_one_run
@@ -233,7 +234,7 @@ def _sentence(best: CanaryScoreResult, p_value: float, delta: float, confidence:
     versions = "Both versions show" if best.score is CanaryScore.LOGIT_DROP else "The first version alone shows"
     return (
         f"{versions} who had been in training more clearly than an epsilon of {best.epsilon:.2f}{at} allows "
-        f"({confidence:.0%} confidence): {guesses.words}, where chance gives half."
+        f"({percent(confidence)} confidence): {guesses.words}, where chance gives half."
     )
 
 

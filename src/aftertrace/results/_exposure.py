@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aftertrace._figures import share
 from aftertrace.results._json import json_of
 from aftertrace.results._records import Certificate
 
@@ -96,8 +97,9 @@ class ExposureResult:
         return cls(
             title=title,
             sentence=(
-                f"{shown:.0%} of {len(rows.record)} training records stand out when they are deleted: the update takes "
-                f"more confidence from them than from nearly all unseen records (by chance it would be {LEVEL:.0%})."
+                f"{share(shown, 0)} of {len(rows.record)} training records stand out when they are deleted: the update "
+                f"takes more confidence from them than from nearly all unseen records (by chance it would be "
+                f"{share(LEVEL, 0)})."
             ),
             records=len(rows.record),
             unseen=rows.unseen,

@@ -136,6 +136,7 @@ def assess(
             update,
             judgement.sequence,
             repeated=sample.repeats,
+            unit=judgement.unit,
         ),
         more_originals=lambda limit: _more_originals(score, target, sample, limit),
     )

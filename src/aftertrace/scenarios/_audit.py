@@ -23,7 +23,7 @@ from aftertrace.attacks import (
 from aftertrace.engine import Engine, InProcess
 from aftertrace.errors import InputError, PosteriorsError, UnsupportedError
 from aftertrace.posteriors import Features, Kind, Posteriors, Role, Use
-from aftertrace.results import Claim, Counts, DataSummary, Limits, Outcome, Result, Scores, Verdict
+from aftertrace.results import Claim, Counts, DataSummary, DeletionUnit, Limits, Outcome, Result, Scores, Verdict
 from aftertrace.scenarios._assess import Assessment, Progress, assess
 from aftertrace.scenarios._audit_words import (
     audit_not_tested,
@@ -32,17 +32,17 @@ from aftertrace.scenarios._audit_words import (
     matching_notes,
     shadow_notes,
 )
-from aftertrace.scenarios._crossfit import CrossFitted, can_be_fitted
+from aftertrace.scenarios._crossfit import FEWEST, CrossFitted, can_be_fitted
 from aftertrace.scenarios._persons import Persons
+from aftertrace.scenarios._recipe import Recipe
 from aftertrace.scenarios._remedy import require_limits, what_if
 from aftertrace.scenarios._shadow import ShadowSide, check_taught
+from aftertrace.scenarios._starter import Pair
 from aftertrace.scenarios._verdict import BLIND, Judgement
 from aftertrace.scenarios._widening import widening_of
 from aftertrace.statistics import Matching, matched_queries
 
 OFFER = "Or leave out those without a counterpart: --match (in Python, match=True)."
-FEWEST_MATCHED = 20
-"""Deleted, and unseen, queries that matching must leave."""
 AUDITOR = (
     CrossFitted(Superset(), "Auditor"),
     CrossFitted(Superset(classical=True), "Auditor/classical"),
@@ -57,13 +57,15 @@ class Brought:
 
     `table`: deleted and unseen queries, and others, of one pair of models or of several (`original` is the unit then).
     `person` [Q]: whose record each is, where persons are deleted and judged. `features` of the records:
-    the blind control sees them, and the class. `notes`: what was seen when it was read.
+    the blind control sees them, and the class. `notes`: what was seen when it was read. `recipe`: how models like
+    those that answered are trained, as far as these say it.
     """
 
     table: Posteriors
     person: Ints | None = None
     features: Features | None = None
     notes: tuple[str, ...] = ()
+    recipe: Recipe = field(default_factory=Recipe)
 
     def select(self, keep: NDArray[np.bool_]) -> "Brought":
         """The queries of a mask."""
@@ -95,7 +97,7 @@ class AuditSettings:
         object.__setattr__(self, "seed", int(self.seed))  # numpy's are no numbers of JSON
         self.judgement("LogitDrop")  # limits and claim may not go together
 
-    def judgement(self, attack: str, *, crossed: bool = False) -> Judgement:
+    def judgement(self, attack: str, *, crossed: bool = False, unit: DeletionUnit = "record") -> Judgement:
         """How to judge by that attack."""
         return Judgement(
             attack=attack,
@@ -104,6 +106,7 @@ class AuditSettings:
             confidence=self.confidence,
             seed=self.seed,
             crossed=crossed,
+            unit=unit,
         )
 
 
@@ -134,7 +137,8 @@ def audit_posteriors(
     every_attack = (*own, *(attack for attack in attacks if attack not in own))
     judged = kept.table if persons is None else persons.table
     tied = _roles_are_tied(judged)
-    judgement = settings.judgement(_by_verdict(kept.table, shadow), crossed=tied)
+    unit: DeletionUnit = "record" if persons is None else "person"
+    judgement = settings.judgement(_by_verdict(kept.table, shadow), crossed=tied, unit=unit)
     if remedy:
         require_limits(judgement)
     assessment = assess(
@@ -187,8 +191,8 @@ def audit_posteriors(
             engine=engine or InProcess(),
             progress=progress,
         ),
-        widening=widening_of(counts, shadow) if counts.originals == 1 else None,
-        unit="record" if persons is None else "person",
+        widening=widening_of(_pair(judged, unit, kept.recipe, settings), shadow) if counts.originals == 1 else None,
+        unit=unit,
     )
     return result, assessment.scores
 
@@ -254,6 +258,20 @@ def _counts(table: Posteriors, shadow: ShadowSide | None) -> Counts:
     )
 
 
+def _pair(judged: Posteriors, unit: DeletionUnit, recipe: Recipe, settings: AuditSettings) -> Pair:
+    return Pair(
+        deleted=int((judged.role == Role.DELETED).sum()),
+        versions=judged.n_versions,
+        unit=unit,
+        classes=judged.classes,
+        scores=judged.kind is Kind.SCORE,
+        recipe=recipe,
+        limits=settings.limits,
+        claim=settings.claim,
+        confidence=settings.confidence,
+    )
+
+
 def _settings(judgement: Judgement, settings: AuditSettings, shadow: ShadowSide | None) -> dict[str, object]:
     return {
         "seed": settings.seed,
@@ -277,9 +295,9 @@ def _matched(brought: Brought, seed: int) -> tuple[Brought, Matching | None]:
         is_deleted,
         rng=rng_for(seed, Stream.CONTROL, "matching"),
     )
-    if min(matching.deleted, matching.unseen) < FEWEST_MATCHED:
+    if min(matching.deleted, matching.unseen) < FEWEST:
         raise PosteriorsError(
-            f"Matching must leave at least {FEWEST_MATCHED} deleted and {FEWEST_MATCHED} unseen queries; it leaves "
+            f"Matching must leave at least {FEWEST} deleted and {FEWEST} unseen queries; it leaves "
             f"{matching.deleted} of {is_deleted.sum()} and {matching.unseen} of {(~is_deleted).sum()}: the others have "
             f"no counterpart. Bring unseen records that were drawn as the deleted ones, or fewer features."
         )

@@ -5,14 +5,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from aftertrace._figures import share
 from aftertrace.posteriors import Kind, Posteriors, Role
 from aftertrace.results import Counts
 from aftertrace.scenarios._crossfit import FEWEST
 from aftertrace.scenarios._shadow import ShadowSide
 from aftertrace.statistics import Matching
-
-FEW = 20
-"""Deleted queries below which a reader is warned."""
 
 
 def audit_threat_model(table: Posteriors, *, has_shadow: bool) -> Iterator[str]:
@@ -114,8 +112,8 @@ def shadow_notes(shadow: ShadowSide, judged: Posteriors, *, persons_are_judged: 
 
 
 def _sample_notes(judged: Posteriors, counts: Counts) -> Iterator[str]:
-    if counts.deleted < FEW:
-        yield f"Only {counts.deleted} deleted: intervals are wide, and little can be excluded. Bring {FEW} or more."
+    if counts.deleted < FEWEST:
+        yield f"Only {counts.deleted} deleted: intervals are wide, and little can be excluded. Bring {FEWEST} or more."
     if min(counts.deleted, counts.unseen) < FEWEST:
         yield f"No auditor's attack: it needs {FEWEST} deleted and {FEWEST} unseen ones."
     labels = np.unique(judged.label[judged.role == Role.DELETED])
@@ -137,7 +135,7 @@ def _unmoved_notes(table: Posteriors) -> Iterator[str]:
         yield "Both versions answer every query exactly alike: are they two files of one model?"
         return
     shares = [
-        f"{same[table.role == role].mean():.0%} of {role.name.lower()} ones"
+        f"{share(same[table.role == role].mean(), 0)} of {role.name.lower()} ones"
         for role in (Role.DELETED, Role.UNSEEN, Role.RETAINED)
         if (table.role == role).any()
     ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from aftertrace.results import AttackResult, Discoveries, LimitCheck, Limits, SequentialResult, UpdateCost
+from aftertrace.results import AttackResult, DeletionUnit, Discoveries, LimitCheck, Limits, SequentialResult, UpdateCost
 from aftertrace.statistics import Interval, RateAtFpr
 
 STRICT_FPR = 0.01
@@ -16,13 +16,14 @@ def limit_checks(
     sequence: SequentialResult | None = None,
     *,
     repeated: bool = False,
+    unit: DeletionUnit = "record",
 ) -> tuple[LimitCheck, ...]:
     """A check for each limit given, from the verdict's attack.
 
     The AUC's interval is the attack's, or the last of a confidence sequence. `repeated`: several pairs of one original
     ask about the same records, so that only the AUC has an interval that knows of it.
     """
-    return tuple(_checks(limits, found, discoveries, update, sequence, repeated))
+    return tuple(_checks(limits, found, discoveries, update, sequence, repeated, unit))
 
 
 def _checks(
@@ -32,6 +33,7 @@ def _checks(
     update: UpdateCost | None,
     sequence: SequentialResult | None,
     repeated: bool,
+    unit: DeletionUnit,
 ) -> Iterator[LimitCheck]:
     confidence = found.auc.confidence
     for name, limit in limits.given().items():
@@ -45,7 +47,7 @@ def _checks(
             case "tpr_at_1pct":
                 measured = _rate(next(rate for rate in found.rates if rate.fpr == STRICT_FPR))
             case "per_record":
-                measured = _told(discoveries)
+                measured = _told(discoveries, unit)
             case _:
                 measured = "no accuracy: the models give scores only" if update is None else update.lost
         if isinstance(measured, str):
@@ -73,8 +75,8 @@ def _rate(rate: RateAtFpr) -> Interval | str:
     return rate.tpr if new is None or new.n == 1 else new
 
 
-def _told(found: Discoveries) -> Interval | str:
+def _told(found: Discoveries, unit: DeletionUnit) -> Interval | str:
     """The share of deleted records that can be told one by one."""
     if found.unseen < found.needed:
-        return f"{found.needed} unseen records beside an original are needed to tell single ones, got {found.unseen}"
+        return f"{found.needed} unseen {unit}s beside an original are needed to tell single ones, got {found.unseen}"
     return "no deletion was tested alone" if found.share is None else found.share

@@ -11,7 +11,7 @@ from aftertrace.posteriors import Posteriors
 
 FOLDS = 5
 FEWEST = 20
-"""Deleted, and unseen, queries that are worth fitting."""
+"""Deleted, and unseen, queries that are worth fitting to, and matching must leave: fewer say next to nothing."""
 MOST = 50_000
 """Queries that one fit uses; more teach nothing."""
 Rows = NDArray[np.intp]

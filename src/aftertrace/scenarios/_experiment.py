@@ -15,6 +15,7 @@ from aftertrace.errors import ExperimentError
 from aftertrace.posteriors._readable import is_file
 from aftertrace.procedures import Retrain, Sisa
 from aftertrace.results import Limits
+from aftertrace.scenarios._blanks import require_filled
 from aftertrace.scenarios._ranges import range_problems
 from aftertrace.scenarios._reading import read_data, read_section
 from aftertrace.scenarios._settings import AttackSettings, ProcedureSettings, Scenario, ShadowSettings, VerdictSettings
@@ -58,6 +59,7 @@ class Experiment:
     @classmethod
     def from_dict(cls, table: Mapping[str, Any], *, source: str = "experiment") -> "Experiment":
         """Read nested settings. Raises `ExperimentError` with all problems and the nearest known keys."""
+        require_filled(table, source=source)
         problems: list[str] = []
         rest = {key: value for key, value in table.items() if key != "data"}
         data = read_data(table.get("data"), "data", problems)

@@ -20,6 +20,7 @@ from aftertrace.store import RunFolder
 from aftertrace.trainers import Bounded, Size, Trainer, TrainingData
 
 _LEAST, _MOST = 256, 2048  # deletions that are trained together, if they fit
+_ALONE = 16  # of a trainer of somebody else's, which trains one after the other: so the time left is soon known
 _PARTS = 8  # at least so many where deletions are enough: for several workers, and for progress that is seen
 _HELD = 2**30  # bytes for one
 CHECKED = 10  # deletions that the reference trains again
@@ -86,7 +87,8 @@ def expose(
     size = replace(size, models=min(n, together(trainer, size)))
     parts = [np.arange(start, min(start + size.models, n)) for start in range(0, n, size.models)]
     engine = within(engine or InProcess(), [training_bytes(trainer, size)], memory, progress)
-    of = digest({"data": data.fingerprint, "trainer": trainer, "seed": seed, "records": n, "unseen": unseen})
+    subject = {"data": data.fingerprint, "trainer": trainer, "seed": seed, "records": n, "unseen": unseen}
+    of = digest({**subject, "together": size.models})
     found = {number: part for number in range(len(parts)) if (part := _kept(folder, of, number)) is not None}
     missing = [number for number in range(len(parts)) if number not in found]
     done = sum(len(parts[number]) for number in found)
@@ -111,12 +113,15 @@ def expose(
 
 
 def together(trainer: Trainer, size: Size) -> int:
-    """How many deletions are trained in a call: 256 to 2 048, or fewer where those would take more than a GiB.
+    """How many deletions are trained in a call: 256 to 2 048, fewer where those would take more than a GiB, and 16 by a
+    trainer that does not say what it holds, since it gains nothing from more.
 
     A property of the exposure, not of the machine: parts are kept by number.
     """
+    if not isinstance(trainer, Bounded):
+        return _ALONE
     most = min(_MOST, max(_LEAST, -(-size.records // _PARTS)))
-    while isinstance(trainer, Bounded) and most > 1 and trainer.working_bytes(replace(size, models=most)) > _HELD:
+    while most > 1 and trainer.working_bytes(replace(size, models=most)) > _HELD:
         most //= 2
     return most
 

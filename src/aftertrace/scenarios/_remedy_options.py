@@ -246,7 +246,7 @@ def _mounted(
             told = discoveries(
                 table.confidence[:, 0], marks.target, table, sample.rows, confidence=judgement.confidence
             )
-        yield found, limit_checks(judgement.limits, found, told, update, repeated=sample.repeats)
+        yield found, limit_checks(judgement.limits, found, told, update, repeated=sample.repeats, unit=judgement.unit)
     if len(refused) == len(yardstick.attacks):
         raise UnsupportedError(" ".join(refused))
 

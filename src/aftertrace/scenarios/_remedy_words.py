@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from aftertrace._figures import percent, share
 from aftertrace.results import AttackResult, LimitCheck, Remedy, RemedyOption, Standing
 from aftertrace.scenarios._verdict import Judgement
 
@@ -96,7 +97,7 @@ def why_not(judgement: Judgement, found: Sequence[tuple[AttackResult, Sequence[L
         )
     return (
         f"the verdict is by {judgement.attack} alone and narrower intervals; by those of "
-        f"{_percent(judgement.confidence)}, which hold for all options together, it is undecided here"
+        f"{percent(judgement.confidence)}, which hold for all options together, it is undecided here"
     )
 
 
@@ -121,32 +122,33 @@ def _figures(checks: Sequence[LimitCheck]) -> str:
 
 
 def _figure(check: LimitCheck) -> str:
-    """Such as: AUC 0.520 (95% interval 0.490 to 0.550) lies within the limit of 0.6."""
-    name, limit = _NAMES[check.name], f"the limit of {check.limit:g}"
+    """Such as: AUC 0.520 (95 % interval 0.490 to 0.550) lies within the limit of 0.6. Shares are percent."""
+    is_auc = check.name == "auc"
+    name, limit = _NAMES[check.name], f"the limit of {f'{check.limit:g}' if is_auc else percent(check.limit)}"
+
+    def words(value: float) -> str:
+        return f"{value:.3f}" if is_auc else share(value)
+
     if check.estimate is None:
         return f"{name} could not be measured ({check.note})"
     if check.low is None or check.high is None:
-        return f"{name} {check.estimate:.3f} has no interval ({check.note})"
+        return f"{name} {words(check.estimate)} has no interval ({check.note.removeprefix('no interval: ')})"
     stands = {
         Standing.WITHIN: "lies within",
         Standing.EXCEEDED: "lies beyond",
         Standing.UNDECIDED: "reaches across",
     }[check.standing]
     return (
-        f"{name} {check.estimate:.3f} ({_percent(check.confidence)} interval {check.low:.3f} to {check.high:.3f}) "
-        f"{stands} {limit}"
+        f"{name} {words(check.estimate)} ({percent(check.confidence)} interval {words(check.low)} to "
+        f"{words(check.high)}) {stands} {limit}"
     )
-
-
-def _percent(confidence: float) -> str:
-    return f"{100 * confidence:.4g}%"
 
 
 def _price(option: RemedyOption) -> str:
     lost, added = option.accuracy_lost, option.brier_added
     if lost is None or added is None:
         return ""
-    cost = "no accuracy" if lost.estimate < LEAST else f"{lost.estimate:.3f} of accuracy"
+    cost = "no accuracy" if lost.estimate < LEAST else f"{share(lost.estimate)} of accuracy"
     more = "" if abs(added.estimate) < LEAST else f", and changes the Brier score by {added.estimate:+.3f}"
     return f"; it costs {cost}{more}"
 

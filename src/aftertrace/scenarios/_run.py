@@ -145,6 +145,7 @@ def run_experiment(
         seed=experiment.seed,
         attacked=experiment.scenario.attacked,
         sequence=sequence,
+        unit="record" if persons is None else "person",
     )
     assessment = assess(
         shadow,

@@ -101,7 +101,7 @@ def _data(pair: Pair) -> str:
 
 
 def _model(recipe: Recipe) -> str:
-    unknown = "how you train: the import path of a class or function, or a command (docs/simulation.md)"
+    unknown = "" if recipe.remarks else "how you train: import path of a class or function, or command"
     note = unknown if recipe.name == BLANK else "as your model says itself"
     lines = [*map(_comment, recipe.remarks), _line("name", recipe.name, note)]
     return "\n".join(["[model]", *lines, *([_line("params", recipe.params)] if recipe.params else [])])

@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from aftertrace._figures import percent, share
 from aftertrace.errors import InputError
 from aftertrace.results import (
     AttackResult,
     Claim,
     ControlResult,
+    DeletionUnit,
     LimitCheck,
     Limits,
     Outcome,
@@ -22,7 +24,6 @@ PLANTED = "planted"
 """The control that must find something."""
 BLIND = "blind"
 """The control that sees no model."""
-_SUBJECT = {"deleted": "Deletions", "retained": "Retained records"}
 MOST_MORE = 10_000
 """Originals beyond which a number is no help."""
 
@@ -34,7 +35,7 @@ class Judgement:
     `claim`: of differential privacy, whose ceiling is then the limit of the AUC. `crossed`: roles are tied to records
     that several originals share, as in fixed pools. `attacked`: who is told from unseen records.
 
-    `sequence`: what was seen on the way, where originals were added until it was decided.
+    `sequence`: what was seen on the way, where originals were added until it was decided. `unit`: what is deleted.
     """
 
     attack: str
@@ -45,6 +46,7 @@ class Judgement:
     crossed: bool = False
     attacked: Literal["deleted", "retained"] = "deleted"
     sequence: SequentialResult | None = None
+    unit: DeletionUnit = "record"
 
     def __post_init__(self) -> None:
         if self.claim is not None:
@@ -59,7 +61,7 @@ class Judgement:
     @property
     def subject(self) -> str:
         """Who may show."""
-        return _SUBJECT[self.attacked]
+        return "Deletions" if self.attacked == "deleted" else f"Retained {self.unit}s"
 
 
 def judge(
@@ -172,34 +174,41 @@ def _limits_sentence(
             return f"The update costs more accuracy than allowed: {words}."
     if judgement.sequence is not None:
         return f"Inconclusive: {words}; allow more originals, or another limit."
-    return f"Inconclusive: {words}; {_would_decide(more)}."
+    return f"Inconclusive: {words}; {_would_decide(more, alone=len(told) == 1)}."
 
 
 def _check_words(check: LimitCheck, judgement: Judgement) -> str:
-    """Such as: AUC 0.62 (95% interval 0.60 to 0.64) lies beyond the limit of 0.60."""
+    """Such as: AUC 0.62 (95 % interval 0.60 to 0.64) lies beyond the limit of 0.60."""
     own = "AUC" if judgement.sequence is None else "mean AUC"
-    name, digits = {
-        "auc": (own, 2),
-        "tpr_at_1pct": (f"the share of {judgement.attacked} records found at 1 % false alarms,", 3),
-        "per_record": (f"the share of {judgement.attacked} records that can be told one by one,", 3),
-        "accuracy_loss": ("the accuracy lost on unseen records,", 3),
+    name = {
+        "auc": own,
+        "tpr_at_1pct": f"the share of {judgement.attacked} {judgement.unit}s found at 1 % false alarms,",
+        "per_record": f"the share of {judgement.attacked} {judgement.unit}s that can be told one by one,",
+        "accuracy_loss": f"the accuracy lost on unseen {judgement.unit}s,",
     }[check.name]
     if check.estimate is None:
         return f"{name.rstrip(',')} could not be measured ({check.note})"
+    found = _figure(check, check.estimate)
     if check.low is None or check.high is None:
-        return f"{name} {check.estimate:.{digits}f}, has no interval ({check.note})"
+        return f"{name} {found}, has no interval ({check.note.removeprefix('no interval: ')})"
     kind = "interval" if judgement.sequence is None or check.name != "auc" else "confidence sequence"
     units = "" if kind == "interval" else f", {check.n} originals"
     figure = (
-        f"{name} {check.estimate:.{digits}f} ({check.confidence:.0%} {kind} {check.low:.{digits}f} to "
-        f"{check.high:.{digits}f}{units})"
+        f"{name} {found} ({percent(check.confidence)} {kind} {_figure(check, check.low)} to "
+        f"{_figure(check, check.high)}{units})"
     )
     words = {
         Standing.EXCEEDED: "lies beyond the limit of",
         Standing.WITHIN: "lies within the limit of",
         Standing.UNDECIDED: "reaches across the limit of",
     }
-    return f"{figure} {words[check.standing]} {check.limit:.{max(2, digits - 1)}f}"
+    limit = f"{check.limit:.2f}" if check.name == "auc" else percent(check.limit)
+    return f"{figure} {words[check.standing]} {limit}"
+
+
+def _figure(check: LimitCheck, value: float) -> str:
+    """An AUC as a fraction, a share in percent."""
+    return f"{value:.2f}" if check.name == "auc" else share(value)
 
 
 def _over(found: AttackResult) -> str:
@@ -214,12 +223,12 @@ def _over(found: AttackResult) -> str:
 def _sentence(outcome: Outcome, found: AttackResult, judgement: Judgement) -> str:
     """Without a limit."""
     auc = found.auc
-    figure = f"AUC {auc.estimate:.2f} ({auc.confidence:.0%} interval {auc.low:.2f} to {auc.high:.2f})"
+    figure = f"AUC {auc.estimate:.2f} ({percent(auc.confidence)} interval {auc.low:.2f} to {auc.high:.2f})"
     match outcome:
         case Outcome.LEAKS:
             return (
-                f"{judgement.subject} show: comparing both versions tells {judgement.attacked} from unseen records "
-                f"with {figure}.{_over(found)}"
+                f"{judgement.subject} show: comparing both versions tells {judgement.attacked} from unseen "
+                f"{judgement.unit}s with {figure}.{_over(found)}"
             )
         case Outcome.INCONCLUSIVE:
             return (
@@ -229,9 +238,11 @@ def _sentence(outcome: Outcome, found: AttackResult, judgement: Judgement) -> st
     return f"No leak is shown: {figure} includes one half, which is not a proof that there is none."
 
 
-def _would_decide(more: int | None) -> str:
+def _would_decide(more: int | None, *, alone: bool) -> str:
+    """`more` would decide the AUC, and all if that `alone` is open."""
     if more is None:
         return "more originals or records would decide"
+    what = "decide" if alone else "decide the AUC"
     if more > MOST_MORE:
-        return f"more than {MOST_MORE} more originals would be needed to decide: the limit is too near"
-    return f"about {more} more {'original' if more == 1 else 'originals'} would decide"
+        return f"more than {MOST_MORE} more originals would be needed to {what}: the limit is too near"
+    return f"about {more} more {'original' if more == 1 else 'originals'} would {what}"

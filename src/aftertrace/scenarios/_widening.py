@@ -1,7 +1,12 @@
 """What one pair of models can say, and how to learn more."""
 
-from aftertrace.results import Counts, Widening
+import tomllib
+
+from aftertrace.results import Widening
+from aftertrace.scenarios._blanks import BLANK, blanks
 from aftertrace.scenarios._shadow import ShadowSide
+from aftertrace.scenarios._starter import ORIGINALS, SIMULATION, Pair, starter
+from aftertrace.statistics import MIN_ORIGINALS
 
 _CAN = (
     "Whether the deletions of these records from this model show more than guessing explains, with an interval over "
@@ -15,27 +20,73 @@ _CANNOT = (
     "How an attacker fares who trained models on the very records in question.",
     "Rates at false alarms rarer than about ten in the unseen records at hand.",
 )
+_PAGE = (
+    "How to name a pipeline, a network or a command there is on the page Your own training of the documentation "
+    "(docs/simulation.md)."
+)
 
 
-def widening_of(counts: Counts, shadow: ShadowSide | None) -> Widening:
+def widening_of(pair: Pair, shadow: ShadowSide | None) -> Widening:
     """The recipe: simulate many originals with the user's own training, delete from each, and attack them all."""
-    if shadow is None:
-        return Widening(
-            can=_CAN,
-            cannot=_CANNOT,
-            how=(
-                "Describe your data and how you train in an experiment file (model.name may be a scikit-learn class, a "
-                "function that makes a pipeline, a torch class, or a command of your own); `aftertrace plan` says what "
-                "it will take."
-            ),
-            command="aftertrace run simulation.toml",
-        )
-    side = shadow.experiment.scenario.target
+    if shadow is not None:
+        return _of_shadow_side(shadow)
+    return _by_hand() if pair.scores else _from_start(pair)
+
+
+def _from_start(pair: Pair) -> Widening:
+    text = starter(pair)
+    missing = ", ".join(blanks(tomllib.loads(text)))
+    plan, run = f"aftertrace plan {SIMULATION}", f"aftertrace run {SIMULATION}"
     return Widening(
         can=_CAN,
         cannot=_CANNOT,
-        how=f"The training of the shadow side, simulated for the target side too: {side.originals} originals with "
-        f"{side.pairs} deletions each; the shadow models are trained already.",
-        command=f"aftertrace run {shadow.source}",
-        models=side.originals * (1 + side.pairs),
+        how="Train many models as you train yours, delete records from each, and attack them all.",
+        cost=f"This trains {pair.product()} models like yours: on two sides, the attacker's and the one attacked, "
+        f"{ORIGINALS} originals and {pair.pairs} updates of each. The fewest that have an interval are {MIN_ORIGINALS} "
+        f"originals on either side, {pair.product(MIN_ORIGINALS)} models.",
+        steps=(
+            f"Fill in `{SIMULATION}` where it says {BLANK}: {missing}. `--out` writes it beside the result, in Python "
+            f'`audit.to_simulation("{SIMULATION}")` does.',
+            _PAGE,
+            f"`{plan}` trains a little, and says how long it all takes.",
+            f"`{run}` is the audit of many pairs.",
+        ),
+        command=run,
+        models=pair.models(),
+        starter=text,
+    )
+
+
+def _of_shadow_side(shadow: ShadowSide) -> Widening:
+    side, command = shadow.experiment.scenario.target, f"aftertrace run {shadow.source}"
+    models = side.originals * (1 + side.pairs)
+    return Widening(
+        can=_CAN,
+        cannot=_CANNOT,
+        how="The training of the shadow side, simulated for the target side too.",
+        cost=f"This trains {side.originals} x {1 + side.pairs} = {models} models like yours: {side.originals} "
+        f"originals and {side.pairs} updates of each. The shadow models are trained already.",
+        steps=(
+            f"`aftertrace plan {shadow.source}` says how long it takes.",
+            f"`{command}` is the audit of many pairs.",
+        ),
+        command=command,
+        models=models,
+    )
+
+
+def _by_hand() -> Widening:
+    return Widening(
+        can=_CAN,
+        cannot=_CANNOT,
+        how="Models that give one number for each record cannot be trained by a simulation, which trains classifiers: "
+        "train several as you trained these, delete other records from each, and audit them together.",
+        cost=f"Each pair takes two trainings. The fewest that have an interval are {MIN_ORIGINALS} pairs of different "
+        f"originals.",
+        steps=(
+            "Write the scores of all originals into one file and those of their updates into another, with a column "
+            "`original` that numbers them.",
+            "`aftertrace audit --before v1.csv --after v2.csv` judges them all.",
+        ),
+        command="aftertrace audit --before v1.csv --after v2.csv",
     )
