@@ -64,7 +64,7 @@ def exposed(result: Result, scores: Scores, key: bytes, *, drop: str) -> Exposed
     score = scores.score[result.verdict.attack]
     attacked = np.flatnonzero(evaluated & (scores.role == result.attacked))
     unseen = np.sort(score[evaluated & (scores.role == Role.UNSEEN)])
-    names = np.array(shown_names(scores.record[attacked], key))
+    names = np.array(shown_names(scores.record[attacked], key, unit=result.unit))
     order = np.lexsort((names, -score[attacked]))[:MOST]
     rows, worse = attacked[order], _made_worse(result, scores, attacked)
     below = np.searchsorted(unseen, score[rows], side="left") / max(unseen.size, 1)

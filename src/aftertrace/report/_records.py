@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from aftertrace._figures import NBSP, share
 from aftertrace.posteriors import pseudonyms
-from aftertrace.results import LimitCheck, Outcome
+from aftertrace.results import DeletionUnit, LimitCheck, Outcome
 from aftertrace.statistics import Interval
 
 EXPOSED = 20
@@ -29,9 +29,10 @@ _BADGES = {
 }
 
 
-def shown_names(records: NDArray[np.int64], key: bytes) -> list[str]:
-    """Records as a page names them: short pseudonyms under `key`."""
-    return [f"r-{int(name):015x}"[:12] for name in pseudonyms([str(record) for record in records.tolist()], key)]
+def shown_names(records: NDArray[np.int64], key: bytes, *, unit: DeletionUnit = "record") -> list[str]:
+    """Records, or persons, as a page names them: short pseudonyms under `key`, such as "r-0123456789" or "p-..."."""
+    names = pseudonyms([str(record) for record in records.tolist()], key)
+    return [f"{unit[0]}-{int(name):015x}"[:12] for name in names]
 
 
 def flat_settings(settings: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from aftertrace._numbering import by_appearance
 from aftertrace._random import Stream, rng_for
 from aftertrace.attacks import Adversary, Attack, FeatureAttack, Superset, check_needs
 from aftertrace.engine import Engine
@@ -238,8 +239,8 @@ class Sample:
         calibration = np.zeros(len(rows), dtype=bool)
         shadow_deleted = shadow_unseen = shadow_held_out = np.array([], dtype=np.intp)
         if shadow is None:
-            unseen, first = np.unique(target.record[rows][~is_deleted], return_index=True)
-            in_order = unseen[np.argsort(first)]  # of appearance: the values are pseudonyms, which differ by key
+            unseen = target.record[rows][~is_deleted]
+            in_order = unseen[by_appearance(unseen)[1]]
             chosen = rng_for(judgement.seed, Stream.SPLIT).permutation(in_order)[: len(in_order) // 2]
             calibration = ~is_deleted & np.isin(target.record[rows], chosen)
         else:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from aftertrace._numbering import by_appearance
 from aftertrace.errors import PosteriorsError
 from aftertrace.posteriors import Posteriors, Role
 
@@ -30,9 +31,7 @@ class Persons:
             raise PosteriorsError(f"`person` must hold one number per query [{len(table)}], got {person.shape}.")
         _, pair = np.unique(table.pair, return_inverse=True)
         _, own = np.unique(person, return_inverse=True)
-        _, first, group = np.unique(pair * (int(own.max(initial=0)) + 1) + own, return_index=True, return_inverse=True)
-        order = np.argsort(first)  # of appearance: numbers of persons are pseudonyms, which differ by key
-        first, group = first[order], np.argsort(order)[group]
+        group, first = by_appearance(pair * (int(own.max(initial=0)) + 1) + own)
         _check_roles(table, first, group)
         mean = replace(
             table.select(first),

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from aftertrace._numbering import by_appearance
 from aftertrace._random import Stream, rng_for
 from aftertrace.attacks import Adversary, Attack
 from aftertrace.engine import Engine, InProcess
@@ -101,17 +102,16 @@ def _half(target: Posteriors, person: Ints | None, seed: int) -> Mask:
 
 
 def _of_half(unit: Ints, rows: Mask, rng: np.random.Generator) -> Mask:
-    """The rows of one half of their units; in order of appearance, since numbers of records differ by key."""
-    names, first = np.unique(unit[rows], return_index=True)
-    shuffled = rng.permutation(names[np.argsort(first)])
-    return rows & np.isin(unit, shuffled[: (len(names) + 1) // 2])
+    """The rows of one half of their units."""
+    own = unit[rows]
+    shuffled = rng.permutation(own[by_appearance(own)[1]])
+    return rows & np.isin(unit, shuffled[: (len(shuffled) + 1) // 2])
 
 
 def _numbered_by_appearance(shadow: Posteriors | None, target: Posteriors) -> tuple[Posteriors | None, Posteriors]:
     """Both sides with other numbers for records: theirs may be pseudonyms, and noise would differ by their key."""
     record = target.record if shadow is None else np.concatenate([shadow.record, target.record])
-    _, first, which = np.unique(record, return_index=True, return_inverse=True)
-    other, own = np.split(np.argsort(np.argsort(first))[which], [len(record) - len(target)])
+    other, own = np.split(by_appearance(record)[0], [len(record) - len(target)])
     return None if shadow is None else replace(shadow, record=other), replace(target, record=own)
 
 

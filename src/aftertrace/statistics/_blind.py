@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from aftertrace._numbering import by_appearance
 from aftertrace.statistics import _validate
 from aftertrace.statistics._roc import auc
 from aftertrace.statistics._validate import Bools, Floats, Ints
@@ -53,7 +54,7 @@ def blind_test(
     deleted = _validate.flags("is_deleted", is_deleted)
     _validate.both_roles(deleted)
     _, unit = _validate.codes("block", block, size=deleted.size)
-    own = _by_appearance(_validate.codes("record", record, size=deleted.size)[1])
+    own, _ = by_appearance(_validate.codes("record", record, size=deleted.size)[1])
     _, kind = _validate.codes("label", label, size=deleted.size)
     features = checked_features(x, deleted.size)
     rows = np.sort(rng.permutation(deleted.size)[:MOST_QUERIES])
@@ -76,12 +77,6 @@ def checked_features(x: ArrayLike | None, size: int) -> Floats:
     if features.ndim != 2 or len(features) != size or not np.isfinite(features).all():
         raise ValueError(f"`x` must hold a row of finite numbers per query [{size}], got {features.shape}.")
     return features
-
-
-def _by_appearance(code: Ints) -> Ints:
-    """Codes in the order of first appearance: record numbers may be pseudonyms, which differ by key."""
-    first = np.unique(code, return_index=True)[1]
-    return np.argsort(np.argsort(first))[code]
 
 
 def record_designs(x: Floats, kind: Ints) -> tuple[Floats, Floats]:
