@@ -7,7 +7,8 @@ import pytest
 
 from aftertrace.attacks import simulated_posteriors
 from aftertrace.posteriors import Features, Kind
-from aftertrace.scenarios import Brought
+from aftertrace.results import Limits
+from aftertrace.scenarios import AuditSettings, Brought, audit_posteriors
 from aftertrace.scenarios._persons import Persons
 from aftertrace.scenarios._row_order import as_brought, row_order
 
@@ -112,3 +113,34 @@ def test_and_back():
     persons = Persons.of(table, person)
     back = persons.table.record[as_brought(place, persons)]
     assert back.tolist() == list(dict.fromkeys(brought.person.tolist()))
+
+
+SETTINGS = AuditSettings(limits=Limits(auc=0.7, accuracy_loss=0.5))
+MATCHED = replace(SETTINGS, match=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "remedy"),
+    [*((name, SETTINGS, name == "persons") for name in BROUGHT), ("features", MATCHED, False)],
+)
+def test_results_do_not_depend_on_the_order_of_rows(name, settings, remedy):
+    brought = BROUGHT[name]
+    result, scores = audit_posteriors(brought, settings, remedy=remedy)
+    again, other = audit_posteriors(shuffled(brought, 1), settings, remedy=remedy)
+    assert again.to_json() == result.to_json()
+    for attack, score in scores.score.items():
+        assert np.array_equal(np.sort(other.score[attack]), np.sort(score))
+
+
+@pytest.mark.parametrize("name", ["one pair", "shared records"])
+def test_scores_stand_where_their_records_stood(name):
+    table = BROUGHT[name].table
+    _, scores = audit_posteriors(BROUGHT[name])
+    assert np.array_equal(scores.record, table.record)
+    assert np.allclose(scores.phi, table.phi)
+
+
+def test_persons_stand_where_their_first_records_stood():
+    person = BROUGHT["persons"].person
+    _, scores = audit_posteriors(BROUGHT["persons"])
+    assert scores.record.tolist() == list(dict.fromkeys(person.tolist()))

@@ -99,12 +99,15 @@ class Verdict:
 class AgainstClassical:
     """Paired with the classical attack of equal knowledge on the same queries.
 
-    `difference`: mean over originals of the difference of AUCs; `p_value` of the sign-flip test, `p_holm`
-    adjusted over all attacks of the run; both None below two originals, with `note`.
+    `difference`: of AUCs, mean over originals, with the `p_value` of the sign-flip test; on one pair of models over its
+    records, with an interval from `low` to `high`. `p_holm`: adjusted over all attacks of the run. What cannot be said
+    is None, with `note`.
     """
 
     opponent: str
     difference: float | None
+    low: float | None = None
+    high: float | None = None
     p_value: float | None
     p_holm: float | None
     method: str

@@ -40,6 +40,11 @@ class Scores:
         keys = {name: getattr(table, name) for name in _COLUMNS}
         return cls(**keys, phi=table.confidence[:, [0, -1]], score=score)
 
+    def select(self, rows: Rows) -> "Scores":
+        """The queries of an index, in its order."""
+        keys = {name: getattr(self, name)[rows] for name in _COLUMNS}
+        return Scores(**keys, phi=self.phi[rows], score={name: each[rows] for name, each in self.score.items()})
+
     def rows(self, role: Role) -> Rows:
         """Indices of the queries of a role."""
         return np.flatnonzero(self.role == role)

@@ -34,6 +34,7 @@ from aftertrace.statistics import (
     Interval,
     RateAtFpr,
     auc_by_original,
+    auc_difference_one_pair,
     balanced_accuracy,
     best_threshold,
     cross_fitted_interval,
@@ -343,10 +344,12 @@ def _degradation(mark: _Marks, classical: _Marks, sample: Sample) -> Degradation
 def _against_classical(
     attacks: Sequence[Attack], marks: Mapping[str, _Marks], sample: Sample
 ) -> dict[str, AgainstClassical]:
-    """Sign-flip tests of all attacks on two versions at once, Holm over all of them."""
+    """Sign-flip tests of all attacks on two versions at once, on one pair over records; Holm over all of them."""
     tested = [attack for attack in attacks if not attack.classical and attack.opponent in marks]
     if not tested:
         return {}
+    if (sample.original == sample.original[0]).all() and not sample.repeats:
+        return _on_one_pair(tested, marks, sample)
     own = {
         name: auc_by_original(mark.target[sample.rows], sample.is_deleted, sample.original)[1]
         for name, mark in marks.items()
@@ -378,6 +381,34 @@ def _against_classical(
             note=test.note,
         )
         for attack, test, p_holm in zip(tested, tests, adjusted, strict=True)
+    }
+
+
+def _on_one_pair(tested: Sequence[Attack], marks: Mapping[str, _Marks], sample: Sample) -> dict[str, AgainstClassical]:
+    found = [
+        auc_difference_one_pair(
+            marks[attack.name].target[sample.rows],
+            marks[attack.opponent].target[sample.rows],
+            sample.is_deleted,
+            confidence=sample.judgement.confidence,
+            folds=FOLDS if attack.needs.shadow is Adversary.TRUTH else None,
+        )
+        for attack in tested
+    ]
+    p_values = [each.p_value for each in found]
+    adjusted = p_values if None in p_values else holm(np.array(p_values)).tolist()
+    return {
+        attack.name: AgainstClassical(
+            opponent=attack.opponent,
+            difference=each.interval.estimate,
+            low=each.interval.low,
+            high=each.interval.high,
+            p_value=each.p_value,
+            p_holm=p_holm,
+            method=f"{each.interval.method}; Holm over {len(tested)} attacks",
+            note=each.interval.note,
+        )
+        for attack, each, p_holm in zip(tested, found, adjusted, strict=True)
     }
 
 

@@ -36,6 +36,7 @@ from aftertrace.scenarios._crossfit import FEWEST, CrossFitted, can_be_fitted
 from aftertrace.scenarios._persons import Persons
 from aftertrace.scenarios._recipe import Recipe
 from aftertrace.scenarios._remedy import require_limits, what_if
+from aftertrace.scenarios._row_order import as_brought, row_order
 from aftertrace.scenarios._shadow import ShadowSide, check_taught
 from aftertrace.scenarios._starter import Pair
 from aftertrace.scenarios._verdict import BLIND, Judgement
@@ -59,6 +60,7 @@ class Brought:
     `person` [Q]: whose record each is, where persons are deleted and judged. `features` of the records:
     the blind control sees them, and the class. `notes`: what was seen when it was read. `recipe`: how models like
     those that answered are trained, as far as these say it.
+    `place` [Q]: where each stood when it was brought, once they are `in_order`.
     """
 
     table: Posteriors
@@ -66,15 +68,22 @@ class Brought:
     features: Features | None = None
     notes: tuple[str, ...] = ()
     recipe: Recipe = field(default_factory=Recipe)
+    place: Ints | None = None
 
-    def select(self, keep: NDArray[np.bool_]) -> "Brought":
-        """The queries of a mask."""
+    def select(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> "Brought":
+        """The queries of a mask or an index, in its order."""
         return replace(
             self,
-            table=self.table.select(keep),
-            person=None if self.person is None else self.person[keep],
-            features=None if self.features is None else self.features.select(keep),
+            table=self.table.select(rows),
+            person=None if self.person is None else self.person[rows],
+            features=None if self.features is None else self.features.select(rows),
+            place=None if self.place is None else self.place[rows],
         )
+
+    def in_order(self) -> "Brought":
+        """The queries in an order that theirs does not enter (`row_order`): so a sorted file is judged alike."""
+        placed = replace(self, place=np.arange(len(self.table)))
+        return placed.select(row_order(self.table, person=self.person, features=self.features))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +138,7 @@ def audit_posteriors(
     """
     settings = settings or AuditSettings()
     _check(brought, settings, shadow)
-    kept, matching = brought, None
+    kept, matching = (brought := brought.in_order()), None
     if settings.match:
         kept, matching = _matched(brought, settings.seed)
     persons = Persons.at(kept.table, kept.person)
@@ -188,13 +197,15 @@ def audit_posteriors(
             next(each for each in every_attack if each.name == judgement.attack),
             judgement,
             person=kept.person,
+            shadow_person=None if shadow is None else shadow.person,
             engine=engine or InProcess(),
             progress=progress,
         ),
         widening=widening_of(_pair(judged, unit, kept.recipe, settings), shadow) if counts.originals == 1 else None,
         unit=unit,
     )
-    return result, assessment.scores
+    assert kept.place is not None
+    return result, assessment.scores.select(as_brought(kept.place, persons))
 
 
 def _check(brought: Brought, settings: AuditSettings, shadow: ShadowSide | None) -> None:

@@ -37,10 +37,8 @@ def update_cost(table: Posteriors, *, confidence: float, persons: Persons | None
 
 def mean_lost(lost: NDArray[np.float64], original: NDArray[np.intp], confidence: float) -> Interval:
     """`lost` [n] in -1..1: the share of right answers that each record, or person, of `original` 0..M-1 lost."""
-    if int(original.max()) == 0:
-        found = share_difference(lost, confidence=confidence)
-        return replace(found, method=f"{found.method}, conditional on the pair")
-    return mean_by_original(lost, original, confidence)
+    found = share_difference(lost, original=original, confidence=confidence)
+    return found if original.any() else replace(found, method=f"{found.method}, conditional on the pair")
 
 
 def mean_by_original(values: NDArray[np.float64], original: NDArray[np.intp], confidence: float) -> Interval:
