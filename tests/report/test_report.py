@@ -201,15 +201,16 @@ def test_one_pair_says_what_it_is():
 
 
 def test_columns_that_nothing_fills_are_not_shown(audit, shown):
-    """One pair has no sign-flip test, and without a shadow side no threshold."""
+    """Without a shadow side no threshold is chosen, and no attack has a balanced accuracy."""
     pair = one_pair()
     heads = page(pair.result, pair.scores, manifest={}, key=KEY).evidence.heads
-    assert [plain(head) for head in heads] == ["Classical", "TPR at 10 % FPR", "TPR at 1 % FPR"]
+    assert [plain(head) for head in heads] == ["Classical", "p (Holm)", "TPR at 10 % FPR", "TPR at 1 % FPR"]
     text = render(pair.result, pair.scores, manifest=pair.manifest, key=KEY)
-    assert "sign-flip" not in visible(text).split("Appendix")[1].split("Threat model")[0]
-    assert ">p (Holm)</th>" in shown
-    for result, there in ((pair.result, False), (audit.result, True)):
-        assert ("p (Holm)" in as_text(result, colour=False).split("For whom")[0].split("Trained")[0]) == there
+    assert "Balanced accuracy: share" not in visible(text)
+    assert "Balanced accuracy: share" in visible(shown)
+    untested = replace(pair.result, attacks=tuple(replace(each, against=None) for each in pair.result.attacks))
+    for result, there in ((untested, False), (audit.result, True)):
+        assert ("p (Holm)" in as_text(result, colour=False).split("For whom")[0]) == there
 
 
 def test_shares_are_percent_and_aucs_are_not(audit, shown):

@@ -87,7 +87,10 @@ def test_fixed_pools_decide_nothing():
         (None, "data.name: must be one of"),
         ({"name": "digitz"}, "got 'digitz' (is 'digits' meant?)"),
         ({"name": "adult", "encodign": "codes"}, "data.encodign: unknown key (is 'encoding' meant?)"),
-        ({"name": "adult", "encoding": "hash"}, "data.encoding: input should be 'codes' or 'onehot', got 'hash'"),
+        (
+            {"name": "adult", "encoding": "hash"},
+            "data.encoding: input should be 'codes', 'onehot' or 'frame', got 'hash'",
+        ),
         ({"name": "csv"}, "data.path: "),
     ],
 )

@@ -302,7 +302,7 @@ def test_records_of_several_originals_are_counted_once():
     assert found.deleted == 10
     assert found.after == 10
     assert found.needed == 399  # twice as many as for ten that are deleted once
-    assert "of 10 deleted records" in discoveries_sentence(found)
+    assert "of 10 deleted ones" in discoveries_sentence(found)
 
 
 def test_groups_of_columns():

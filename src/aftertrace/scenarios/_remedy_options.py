@@ -191,11 +191,16 @@ class _Costs:
         )
         _, unit = np.unique(original, return_inverse=True)
         confidence = yardstick.judgement.confidence
-        accuracy_lost = mean_lost(now - then + lost, unit, confidence)
+        at_release, by_update = now - then + lost, before - then + lost
+        own = unit
+        if trained.accuracy_lost:  # what a training costs is known by original, and is no share of a record
+            at_release, by_update = (_originals(each, unit) for each in (at_release, by_update))
+            own = np.arange(len(by_update))
+        accuracy_lost = mean_lost(at_release, own, confidence)
         brier_added = mean_by_original(error_then - error_now + added, unit, confidence)
         if shown.is_todays and not trained.accuracy_lost:
             accuracy_lost, brier_added = (_nothing(each) for each in (accuracy_lost, brier_added))
-        update = mean_lost(before - then + lost, unit, confidence)
+        update = mean_lost(by_update, own, confidence)
         accuracy = float(now.mean()) if trained.accuracy is None else trained.accuracy
         after = accuracy - accuracy_lost.estimate
         return cls(
@@ -215,6 +220,11 @@ def _at_unseen(shown: _Shown) -> tuple[NDArray[np.float64], Ints]:
         table, columns = shown.persons.table, shown.persons.mean(columns)
     rows = np.flatnonzero(table.role == Role.UNSEEN)
     return columns[rows], table.original[rows]
+
+
+def _originals(values: NDArray[np.float64], original: NDArray[np.intp]) -> NDArray[np.float64]:
+    """The mean of each original 0..M-1, of a cost that cannot be more than all accuracy. [M]"""
+    return np.clip(np.bincount(original, values) / np.bincount(original), -1, 1)
 
 
 def _nothing(found: Interval) -> Interval:
