@@ -15,7 +15,7 @@ LAYERS = [
     {"cli", "pytest_plugin"},
     {"_api"},
     {"_audit"},
-    {"_brought", "_question"},
+    {"_brought", "_finished", "_question"},
     {"_given"},
     {"reproduction"},
     {"interchange", "report", "scenarios"},

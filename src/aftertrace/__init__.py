@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aftertrace._api import ExposureAudit, Reproduction, SweepAudit, exposure, reproduce, run, sweep
-    from aftertrace._audit import Audit, audit
+    from aftertrace._audit import audit
+    from aftertrace._finished import Audit
     from aftertrace.posteriors import Posteriors
     from aftertrace.results import Limits
 
@@ -40,7 +41,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Audit": "_audit",
+    "Audit": "_finished",
     "ExposureAudit": "_api",
     "Limits": "results",
     "Posteriors": "posteriors",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from aftertrace._audit import Audit
+from aftertrace._finished import Audit
 from aftertrace._hashing import canonical, digest
 from aftertrace._keys import key_of
 from aftertrace.attacks import Attack

@@ -300,7 +300,7 @@ def report(
     ] = None,
 ) -> ExitCode:
     """Print a finished run or audit again, write its report anew, and hand it to other tools."""
-    from aftertrace._audit import Audit
+    from aftertrace._finished import Audit
 
     found = Audit.of_folder(run)
     typer.echo(str(found))

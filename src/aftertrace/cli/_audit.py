@@ -14,7 +14,7 @@ from aftertrace.cli._progress import with_progress
 from aftertrace.errors import InputError
 
 if TYPE_CHECKING:
-    from aftertrace._audit import Audit
+    from aftertrace._finished import Audit
     from aftertrace.results import Claim
 
 Reference = typer.Option(

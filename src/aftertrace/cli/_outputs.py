@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from aftertrace._audit import Audit
+    from aftertrace._finished import Audit
 
 Junit = Annotated[Path | None, typer.Option(metavar="FILE", help="Write limits and controls as JUnit XML.")]
 Sarif = Annotated[Path | None, typer.Option(metavar="FILE", help="Write what exceeds a limit as SARIF.")]

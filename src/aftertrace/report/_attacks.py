@@ -25,7 +25,7 @@ _KNOWLEDGE = {
 }
 _COLUMNS = {
     "Classical": "Classical: AUC of the classical attack of equal knowledge.",
-    "p (Holm)": "p: of the difference, by sign flips of originals or DeLong's test of one pair; corrected for all attacks.",
+    "p (Holm)": "p: of the difference, by sign flips of originals or DeLong of one pair; corrected for all attacks.",
     "Balanced accuracy": "Balanced accuracy: share told right of both roles, at the threshold of the shadow side.",
 }
 """Between the AUC and the rates: what each column means."""
