@@ -12,12 +12,15 @@ from aftertrace.engine import Engine
 from aftertrace.errors import AftertraceError, UnsupportedError
 from aftertrace.posteriors import Kind, Posteriors, Role, correctness
 from aftertrace.results import AttackResult, Discoveries, LimitCheck, RemedyOption, UpdateCost
-from aftertrace.scenarios._assess import Progress, Sample, ScoringTask, judge_attack, score_with
+from aftertrace.scenarios._assess import Progress
+from aftertrace.scenarios._attack_results import judge_attack
 from aftertrace.scenarios._checks import limit_checks
 from aftertrace.scenarios._crossfit import CrossFitted, can_be_fitted
 from aftertrace.scenarios._persons import Persons
 from aftertrace.scenarios._remedy_candidates import AS_IT_IS, COPIES, Candidate
 from aftertrace.scenarios._remedy_words import excess, why_not
+from aftertrace.scenarios._sample import Sample
+from aftertrace.scenarios._scoring import ScoringTask, score_with
 from aftertrace.scenarios._slices import discoveries
 from aftertrace.scenarios._update import mean_by_original, mean_lost
 from aftertrace.scenarios._verdict import Judgement
