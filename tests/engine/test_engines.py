@@ -88,6 +88,19 @@ def test_workers_that_always_die_end_the_run_with_advice():
         list(Processes(2).map(always_die, None, range(4)))
 
 
+def grow(context, task):
+    held = np.__dict__.setdefault("held_by_a_test", [])
+    held.append(b"x" * 350_000_000)
+    time.sleep(1.1)  # loky looks once a second
+    return task
+
+
+def test_a_worker_that_grew_and_was_replaced_stops_nothing():
+    """Warnings are errors here: loky's, of a worker that stopped, once ended the thread that hands out tasks."""
+    pytest.importorskip("psutil")
+    assert sorted(answer for _, answer in Processes(2).map(grow, None, range(6))) == list(range(6))
+
+
 def fail(context, task):
     time.sleep(0.01)
     if task == 2:
