@@ -1,7 +1,15 @@
-"""Names in messages: some of many, and what was probably meant by an unknown one."""
+"""Names in messages: some of many, what was probably meant by an unknown one, and nothing that moves a terminal."""
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
+
+_CONTROL = re.compile(r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]")  # no tab, line end or colour
+
+
+def harmless(text: str) -> str:
+    """Text for a terminal: names that a user's files bring may hold sequences that clear it or type into it."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -281,3 +281,14 @@ def test_persons_are_called_persons():
     text = visible(render(audit.result, audit.scores, manifest=audit.manifest, key=KEY))
     assert "The most exposed persons" in text
     assert not re.search(r"\bp\d+-(deleted|unseen)\b", text)
+
+
+def test_names_move_no_terminal():
+    """A class may be called what clears a screen; colours of our own stay."""
+    pair = one_pair()
+    evil = "\x1b]0;title\x07\x1b[2J\x9b2Jx"
+    result = replace(pair.result, slices=tuple(replace(each, group=evil) for each in pair.result.slices))
+    text = as_text(result, colour=True)
+    assert "]0;title" in text
+    assert not set(re.sub(r"\x1b\[[0-9;]*m", "", text)) & {"\x1b", "\x07", "\x9b"}
+    assert "\x1b[" in text

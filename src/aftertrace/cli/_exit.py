@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from aftertrace._spelling import harmless
 from aftertrace.errors import AftertraceError, ExperimentError, TrainingError
 
 if TYPE_CHECKING:
@@ -76,4 +77,4 @@ def verdict_code(verdict: "Verdict") -> ExitCode:
 
 
 def _say(text: str) -> None:
-    typer.echo(text, err=True)
+    typer.echo(harmless(text), err=True)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
+from aftertrace._spelling import harmless
+
 P = ParamSpec("P")
 T = TypeVar("T")
 LINE_SECONDS = 10.0
@@ -102,9 +104,9 @@ class ProgressDisplay:
 
     def _line(self, text: str) -> None:
         if self._bar is not None:
-            self._bar.console.print(text, highlight=False)
+            self._bar.console.print(harmless(text), highlight=False)
         else:
-            print(text, file=sys.stderr, flush=True)  # noqa: T201 - this is where lines are printed
+            print(harmless(text), file=sys.stderr, flush=True)  # noqa: T201 - this is where lines are printed
 
 
 def with_progress(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

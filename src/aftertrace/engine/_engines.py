@@ -129,8 +129,8 @@ def choose(jobs: int) -> Engine:
 def _pool(jobs: int) -> Any:
     from joblib import Parallel
 
-    # A worker that has grown by 300 MB, or was long idle, makes room for a new one. Nobody need know; and where warnings
-    # are errors, this one would end the thread that hands out tasks, and all would wait forever.
+    # A worker that has grown by 300 MB, or was long idle, makes room for a new one. Nobody need know; and where
+    # warnings are errors, this one would end the thread that hands out tasks, and all would wait forever.
     warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given", category=UserWarning)
     return Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered", batch_size=1)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aftertrace._figures import NBSP, percent
+from aftertrace._spelling import harmless
 from aftertrace.report._charts import CLASSICAL, LIMIT, NARROW, TWO_VERSIONS, WIDE, element
 from aftertrace.report._gate import LIMITS
 from aftertrace.report._page import environment
@@ -80,7 +81,7 @@ def history_text(history: History, *, width: int | None = None, colour: bool | N
             console.print(line, markup=False)
         if ahead := [f"{confidence} for {audits}" for audits, confidence in _ahead(history)]:
             console.print(f"Confidence of further audits that spend what is left: {'; '.join(ahead)}.", markup=False)
-    return capture.get().replace(NBSP, " ").strip("\n")
+    return harmless(capture.get()).replace(NBSP, " ").strip("\n")
 
 
 def render_history(history: History) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aftertrace._figures import NBSP, percent, share
+from aftertrace._spelling import harmless
 from aftertrace.report._charts import CLASSICAL, NARROW, TWO_VERSIONS, WIDE, element
 from aftertrace.report._page import environment
 from aftertrace.report._records import _BADGES, DASH, _interval, _p_value, _shares, flat_settings
@@ -104,7 +105,7 @@ def sweep_text(result: SweepResult, *, width: int | None = None, colour: bool | 
         console.print("Accuracy: of the original models on unseen records.", style="dim")
         for cell in result.failed:
             console.print(f"Not done: {_name(cell, result)}: {cell.error}", markup=False)
-    return capture.get().replace(NBSP, " ").strip("\n")
+    return harmless(capture.get()).replace(NBSP, " ").strip("\n")
 
 
 def render_sweep(result: SweepResult) -> str:

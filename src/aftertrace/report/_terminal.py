@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from aftertrace._figures import NBSP, percent, share
+from aftertrace._spelling import harmless
 from aftertrace.report._records import DASH, without_gaps
 from aftertrace.report._sentences import discoveries_sentence, queried, release_sentences
 from aftertrace.report._summary import NOT_MEASURED, measures
@@ -83,7 +84,7 @@ def as_text(result: Result, *, width: int | None = None, colour: bool | None = N
             console.print()
         for line in _closing_lines(result):
             console.print(line, markup=False)
-    return capture.get().replace(NBSP, " ").strip("\n")
+    return harmless(capture.get()).replace(NBSP, " ").strip("\n")
 
 
 def _main_table(result: Result) -> "Table":
