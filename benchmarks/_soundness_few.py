@@ -74,6 +74,13 @@ def loss_covers(rng, *, records, lost, gained, originals=1):
     return {"covers": covers(found, lost - gained)}
 
 
+def seldom_lost_covers(rng, *, originals, chance, loss, records):
+    """Originals lose a share `loss` of their records with a small chance, and else nothing changes."""
+    loses = np.repeat(np.where(rng.random(originals) < chance, loss, 0.0), records)
+    lost = (rng.random(loses.size) < loses).astype(float)
+    return {"covers": covers(share_difference(lost, original=np.arange(loses.size) // records), chance * loss)}
+
+
 def cross_fitted_alarms(rng, *, deleted, unseen):
     """One pair without any leak: the auditor's attack, and the auditor's against that of the original alone."""
     label, before, drop = rng.integers(0, 2, deleted + unseen), *rng.standard_normal((2, deleted + unseen))
@@ -116,6 +123,9 @@ FEW = {
     "one pair, difference of AUCs: 50 deleted, 100 unseen, .13": partial(
         difference_covers, deleted=50, unseen=100, leaks=(0.8, 0.3)
     ),
+    "one pair, difference of AUCs: 20 deleted, 2000 unseen, .96 and .92": partial(
+        difference_covers, deleted=20, unseen=2000, leaks=(2.5, 2.0)
+    ),
     "6 originals, 1 in 20 of which leaks all, the others nothing": partial(seldom_covers, originals=6, chance=0.05),
     "12 originals, 1 in 5 of which leaks all, the others nothing": partial(seldom_covers, originals=12, chance=0.2),
     "30 originals, 1 in 20 of which leaks all, the others nothing": partial(seldom_covers, originals=30, chance=0.05),
@@ -135,5 +145,14 @@ FEW = {
     ),
     "accuracy lost, 30 originals with 20 records, 1 in 20 lost, 1 in 50 gained": partial(
         loss_covers, records=20, lost=0.05, gained=0.02, originals=30
+    ),
+    "accuracy lost, 10 originals with 100 records, 1 in 10 of which loses .3": partial(
+        seldom_lost_covers, originals=10, chance=0.1, loss=0.3, records=100
+    ),
+    "accuracy lost, 20 originals with 50 records, 1 in 20 of which loses .4": partial(
+        seldom_lost_covers, originals=20, chance=0.05, loss=0.4, records=50
+    ),
+    "accuracy lost, 40 originals with 50 records, 1 in 20 of which loses .4": partial(
+        seldom_lost_covers, originals=40, chance=0.05, loss=0.4, records=50
     ),
 }

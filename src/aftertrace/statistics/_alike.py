@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from aftertrace.statistics._records import Interval
@@ -41,6 +42,18 @@ def not_nearer_than_stringer(interval: Interval, *samples: Floats) -> Interval:
     return replace(interval, low=low, high=high, method=f"{interval.method}, Stringer's bounds as few differ")
 
 
+def difference_not_nearer_than_stringer(interval: Interval, *samples: Floats) -> Interval:
+    """The same for means of differences: values in -1..1 count as shares (1 + value) / 2, within -1..1 at the end."""
+    if interval.low is None or interval.high is None:
+        return interval
+    estimate, low, high = ((1 + each) / 2 for each in (interval.estimate, interval.low, interval.high))
+    share = not_nearer_than_stringer(
+        replace(interval, estimate=estimate, low=low, high=high), *((1 + each) / 2 for each in samples)
+    )
+    low, high = (2 * end - 1 for end in (share.low, share.high) if end is not None)
+    return replace(share, estimate=interval.estimate, low=max(-1.0, low), high=min(1.0, high))
+
+
 def units_needed(alike: float, limit: float, *, confidence: float) -> int:
     """How many units that are all alike exclude that the mean is `limit`, in 0..1 and not `alike`."""
     left = (1 - limit) / (1 - alike) if limit > alike else limit / alike
@@ -50,7 +63,18 @@ def units_needed(alike: float, limit: float, *, confidence: float) -> int:
 def nearly_alike(values: Floats) -> bool:
     """Whether most of values [m] are equal and fewer than 6 differ."""
     differing = values.size - np.unique(_rounded(values), return_counts=True)[1].max()
-    return bool(differing < min(FEWEST_DIFFERING, values.size / 2))
+    return too_few(int(differing), values.size)
+
+
+def too_few(differing: int, size: int) -> bool:
+    """Whether of `size` units so many that differ say nothing about the rest: fewer than 6, and than half."""
+    return differing < min(FEWEST_DIFFERING, size / 2)
+
+
+def units_that_vary(values: Floats, unit: NDArray[np.intp]) -> int:
+    """In how many units not all of their own values are equal; `values` [n] of `unit` [n] 0..m-1."""
+    distinct = np.unique(np.stack([unit, _rounded(values)]), axis=1)[0].astype(np.intp)
+    return int((np.bincount(distinct) > 1).sum())
 
 
 def _upper(values: Floats, tail: float) -> float:

@@ -8,13 +8,16 @@ from numpy.typing import ArrayLike
 from scipy.special import stdtr, stdtrit
 
 from aftertrace.statistics import _validate
-from aftertrace.statistics._alike import not_nearer_than_stringer
+from aftertrace.statistics._alike import difference_not_nearer_than_stringer
 from aftertrace.statistics._concordance import ranks, wins
 from aftertrace.statistics._cross_fitted import widening
 from aftertrace.statistics._records import Interval
 from aftertrace.statistics._validate import Bools, Floats
 
 METHOD = "paired delong over records, conditional on the pair"
+
+FEW = 0.25
+"""By so much two scores may part, to either side, on records not met; chosen by simulation."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,10 @@ def auc_difference_one_pair(
     no interval.
 
     The variance of the differences of placements, with Student's t and one degree of freedom less than the rarer role
-    has records. Where nearly all placements of a role are the same by both scores, no end is nearer than Stringer's.
+    has records. At high AUCs few records carry the difference, so the variance of a role counts at least as if two
+    records more differed, by 1/4 and -1/4: measured with 10 to 40 deleted at AUCs to .99, 96 to 100 % are covered, and
+    83 to 97 % without. Where nearly all placements of a role are the same by both scores, no end is nearer than
+    Stringer's.
 
     Source: E. DeLong, D. DeLong, D. Clarke-Pearson, Biometrics 44 (1988). Raises `ValueError` for NaN, a role without
     queries or arrays that do not fit.
@@ -53,19 +59,16 @@ def auc_difference_one_pair(
     none = Interval(float(roles[0].mean()), None, None, confidence, deleted.size, METHOD)
     if fewest < 2:
         return AucDifference(replace(none, note="no interval: at least 2 records of each role are needed, got 1"), None)
-    error = math.sqrt(sum(each.var(ddof=1) / each.size for each in roles)) * (1 if folds is None else widening(folds))
+    error = math.sqrt(sum(_of_few(each) / each.size for each in roles)) * (1 if folds is None else widening(folds))
     quantile = float(stdtrit(fewest - 1, (1 + confidence) / 2))
-    interval = _in_bounds(none, quantile * error, roles)
+    low, high = none.estimate - quantile * error, none.estimate + quantile * error
+    interval = difference_not_nearer_than_stringer(replace(none, low=low, high=high), *roles)
     return AucDifference(interval, _p_value(interval, quantile, fewest - 1))
 
 
-def _in_bounds(none: Interval, half: float, roles: tuple[Floats, Floats]) -> Interval:
-    """The interval, for which differences of placements in -1..1 count as shares in 0..1."""
-    own = (1 + none.estimate) / 2
-    share = replace(none, estimate=own, low=own - half / 2, high=own + half / 2)
-    share = not_nearer_than_stringer(share, *((1 + each) / 2 for each in roles))
-    low, high = (2 * end - 1 for end in (share.low, share.high) if end is not None)
-    return replace(share, estimate=none.estimate, low=max(-1.0, low), high=min(1.0, high))
+def _of_few(differences: Floats) -> float:
+    """Their variance, at least that with two records added on which the scores part by FEW, to either side."""
+    return float(max(each.var(ddof=1) for each in (differences, np.append(differences, [-FEW, FEW]))))
 
 
 def _p_value(interval: Interval, quantile: float, df: int) -> float:
