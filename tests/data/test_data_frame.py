@@ -66,6 +66,8 @@ def test_booleans_with_gaps_are_what_an_audit_makes_of_them(tmp_path):
     path = tmp_path / "gaps.csv"
     path.write_text("seen,y\nTrue,a\n,b\nFalse,a\n,b\n")
     data = load(Csv(path=str(path), target="y", encoding="frame"))
+    assert_frame_equal(as_frame(data), pd.read_csv(path).drop(columns="y"))
+    assert data.frame.read(data.x)["seen"].tolist()[::2] == [True, False]
     assert_frame_equal(as_frame(data), audited(path, "y"))
 
 

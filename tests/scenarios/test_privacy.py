@@ -105,3 +105,30 @@ def test_guarantees_convert_and_compose():
     assert PrivacyResult.of(each, auc, models=2).check.ceiling == pytest.approx(1 / (1 + np.exp(-2)))
     sharp = replace(each, adjacency="substitution", epsilon=0.1)
     assert PrivacyResult.of(sharp, auc, models=1).check.violated is True
+
+
+def test_a_person_is_a_group_of_records():
+    auc = Interval(0.6, 0.55, 0.65, 0.95, 10, "t")
+    each = Guarantee(epsilon=0.1, delta=0.01, adjacency="substitution", account="by hand")
+    own = PrivacyResult.of(each, auc, models=1, records=(3, 3))
+    delta = 0.01 * np.expm1(0.3) / np.expm1(0.1)
+    assert own.check.ceiling == pytest.approx(1 - (1 - delta) ** 2 / (1 + np.exp(0.3)))
+    assert own.check.violated is False
+    assert "A person here has 3 records" in own.sentence
+    twice = replace(each, adjacency="add_remove")
+    delta = 0.01 * np.expm1(0.6) / np.expm1(0.1)
+    ceiling = PrivacyResult.of(twice, auc, models=1, records=(3, 3)).check.ceiling
+    assert ceiling == pytest.approx(1 - (1 - delta) ** 2 / (1 + np.exp(0.6)))
+
+
+@pytest.mark.parametrize(
+    ("records", "said"), [((100, 100), "there is no ceiling"), ((1, 30), "persons here have 1 to 30 records")]
+)
+def test_where_a_person_may_show_wholly_nothing_is_refuted(records, said):
+    told_apart = Interval(0.999, 0.998, 1.0, 0.95, 10, "t")
+    each = Guarantee(epsilon=1.0, delta=0.0, adjacency="substitution", account="by hand")
+    found = PrivacyResult.of(each, told_apart, models=1, records=records)
+    assert found.check.violated is False
+    assert not found.has_ceiling
+    assert said in found.sentence
+    assert "exceed" not in found.sentence

@@ -12,6 +12,7 @@ from aftertrace.scenarios._persons import Persons
 from aftertrace.scenarios._remedy_training import training_candidates
 from aftertrace.scenarios._slices import every_group
 from aftertrace.scenarios._update import update_cost
+from aftertrace.trainers import PrivateLogisticTrainer
 
 SIZES = {"originals": 8, "pairs": 6, "records": 30}
 PERSONS = np.repeat(np.arange(100), np.arange(100) % 4 + 1)  # one to four records each
@@ -46,6 +47,51 @@ def test_a_person_trains_leaves_joins_and_is_queried_whole(more):
                     )
                     assert sorted(records) == np.flatnonzero(np.isin(PERSONS, persons)).tolist()
         assert set(PERSONS[unit.test]) == set(own.test)
+
+
+def test_a_promise_for_records_and_a_claim_are_held_against_persons(tmp_path, monkeypatch):
+    sizes, guarantee = [], PrivateLogisticTrainer.guarantee
+    monkeypatch.setattr(
+        PrivateLogisticTrainer, "guarantee", lambda self, size: sizes.append(size) or guarantee(self, size)
+    )
+    private = experiment(
+        tmp_path,
+        model={"name": "private-logistic", "params": {"epsilon": 1.0}},
+        procedure={"seed": "fresh"},
+        verdict={"claim": {"epsilon": 1.0}},
+    )
+    result = at.run(private, out=tmp_path / "run").result
+    assert sizes[-1].records == 10 * SIZES["records"]
+    assert result.privacy.records == (10, 10)
+    assert result.privacy.check.ceiling == pytest.approx(1 / (1 + np.exp(-10)))
+    assert "for adding or removing a person" in result.verdict.sentence
+
+
+def test_a_remedy_measures_persons_and_the_same_ones(tmp_path):
+    """Persons of one record have classes by chance, those of twenty one that is told by the first column."""
+    rng = np.random.default_rng(0)
+    lines = ["customer,a,b,label"]
+    for k, x in enumerate(rng.normal(size=(160, 2))):
+        for _ in range(1 if k % 2 else 20):
+            label = rng.random() < 0.5 if k % 2 else x[0] > 0
+            lines.append(",".join([f"c{k}", *map(repr, (x + rng.normal(size=2) * 0.05).tolist()), "ny"[int(label)]]))
+    (tmp_path / "unequal.csv").write_text("\n".join(lines) + "\n")
+    sides = {"originals": 6, "pairs": 3, "records": 20}
+    own = experiment(
+        tmp_path,
+        data={"name": "csv", "path": str(tmp_path / "unequal.csv"), "target": "label", "person": "customer"},
+        scenario={"shadow": sides, "target": sides, "unseen_per_pair": 3},
+        limits={"auc": 0.501},
+        verdict={},
+    )
+    remedy = at.run(own, out=tmp_path / "run", what_if=True).result.remedy
+    today = remedy.option("as it is")
+    private = [each for each in remedy.options if each.name.startswith("private")]
+    for each in private:
+        assert each.accuracy == pytest.approx(today.accuracy - each.accuracy_lost.estimate)
+        assert "for a person with k of them it is k times epsilon" in each.what
+    assert len(private) == 4
+    assert all(0 <= each.accuracy <= 1 for each in remedy.options if each.checks)
 
 
 def test_where_persons_do_not_suffice_persons_are_counted():

@@ -32,7 +32,7 @@ class FrameColumn:
     whole: bool = False
 
     def read(self, x: NDArray[np.float64]) -> NDArray[Any]:
-        """[N, F] -> [N]: int64, float64, bool, or texts (type object); NaN where a value is missing."""
+        """[N, F] -> [N]: int64, float64, bool, or type object (texts, booleans with gaps); NaN where one is missing."""
         own = x[:, self.place]
         if self.values is not None:
             return _lookup(self.values)[own.astype(np.int64)]
@@ -67,5 +67,5 @@ def values_of(categories: Sequence[str]) -> tuple[Value, ...]:
 
 
 def _lookup(values: Sequence[Value]) -> NDArray[Any]:
-    is_text = any(isinstance(value, str) for value in values)
-    return np.array([np.nan if value is None else value for value in values], dtype=object if is_text else None)
+    kind = bool if all(isinstance(value, bool) for value in values) else object
+    return np.array([np.nan if value is None else value for value in values], dtype=kind)

@@ -27,7 +27,7 @@ def column_of(name: str, values: NDArray[Any]) -> NDArray[Any]:
         )
     missing = np.array([is_missing(value) for value in column], dtype=bool)
     there = column[~missing].tolist()
-    if all(isinstance(value, str) for value in there):
+    if all(isinstance(value, str) for value in there) or all(isinstance(value, bool) for value in there):
         return np.where(missing, np.nan, column)
     if all(isinstance(value, numbers.Number) for value in there):
         return np.array([np.nan if gap else float(value) for value, gap in zip(column, missing, strict=True)])

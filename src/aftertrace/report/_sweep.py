@@ -187,7 +187,7 @@ def _columns(result: SweepResult) -> Mapping[str, Callable[[CellResult], str]]:
         columns["Brier added"] = _brier_added
     if any(cell.privacy is not None for cell in result.cells):
         columns["Promise (ε, δ)"] = _promise
-        columns["AUC ceiling"] = lambda cell: DASH if cell.privacy is None else f"{cell.privacy.check.ceiling:.3f}"
+        columns["AUC ceiling"] = _ceiling
         columns["Refuted"] = _refuted
     columns["Attack"] = lambda cell: cell.attack or DASH
     columns["Models"] = lambda cell: DASH if cell.models is None else str(cell.models)
@@ -206,6 +206,12 @@ def _promise(cell: CellResult) -> str:
     if cell.privacy is None:
         return DASH
     return f"{cell.privacy.guarantee.epsilon:.3g}, {cell.privacy.guarantee.delta:.1g}"
+
+
+def _ceiling(cell: CellResult) -> str:
+    if cell.privacy is None:
+        return DASH
+    return f"{cell.privacy.check.ceiling:.3f}" if cell.privacy.has_ceiling else "none"
 
 
 def _refuted(cell: CellResult) -> str:

@@ -21,6 +21,7 @@ from aftertrace.statistics import (
     auc_ceiling,
     check_ceiling,
     dp_compose,
+    dp_group,
     dp_substitution,
 )
 from aftertrace.trainers import Guarantee
@@ -46,8 +47,9 @@ class Claim:
     """A claim of (`epsilon`, `delta`)-differential privacy, of all versions that the attacker sees, together.
 
     `adjacency`: of what change: a record substituted by another, or a record added or removed, which says less: deleted
-    against unseen is a substitution, a removal and an addition (`dp_substitution`). Raises `InputError` for an epsilon
-    or delta out of range, and where the claim allows every AUC.
+    against unseen is a substitution, a removal and an addition (`dp_substitution`). Where persons are judged, of a
+    person with all of his or her records. Raises `InputError` for an epsilon or delta out of range, and where the claim
+    allows every AUC.
     """
 
     epsilon: float
@@ -70,8 +72,12 @@ class Claim:
         return auc_ceiling(own if self.adjacency == "substitution" else dp_substitution(own))
 
     def __str__(self) -> str:
+        return self.of_unit("record")
+
+    def of_unit(self, unit: DeletionUnit) -> str:
+        """The claim in words, for what is deleted and judged."""
         change = "adding or removing" if self.adjacency == "add_remove" else "substituting"
-        return f"({self.epsilon:g}, {self.delta:g})-differential privacy for {change} a record"
+        return f"({self.epsilon:g}, {self.delta:g})-differential privacy for {change} a {unit}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -306,30 +312,61 @@ class Training:
 class PrivacyResult:
     """What the models' differential privacy promises, and whether the verdict's attack refutes it.
 
-    `guarantee`: of each model. `models`: of how many an attacked record was part, which compose. `check`: the AUC
-    against its ceiling for a substituted record (`aftertrace.statistics.check_ceiling`).
+    `guarantee`: of each model, for a record. `models`: of how many an attacked record was part, which compose.
+    `records`: the fewest and the most that a person has; one where records are judged. `check`: the AUC against its
+    ceiling for a substituted record, or person (`aftertrace.statistics.check_ceiling`); 1 where every AUC is allowed.
     """
 
     guarantee: Guarantee
     models: int
     check: CeilingCheck
+    records: tuple[int, int] = (1, 1)
 
     @classmethod
-    def of(cls, guarantee: Guarantee, auc: Interval, *, models: int) -> "PrivacyResult":
-        """Noise is fresh for every model, so that guarantees of several add up."""
+    def of(
+        cls, guarantee: Guarantee, auc: Interval, *, models: int, records: tuple[int, int] = (1, 1)
+    ) -> "PrivacyResult":
+        """Noise is fresh for every model, so that guarantees of several add up.
+
+        A person is a group of records (`dp_group`). Persons with differently many leave models of differently many
+        records, of which a guarantee for substitution, or for a public number of records, says nothing: no ceiling.
+        """
+        fewest, most = records
         own = DpGuarantee(guarantee.epsilon, guarantee.delta)
-        each = own if guarantee.adjacency == "substitution" else dp_substitution(own)
-        return cls(guarantee=guarantee, models=models, check=check_ceiling(auc, dp_compose([each] * models)))
+        if fewest == most:
+            each = dp_group(own, size=most if guarantee.adjacency == "substitution" else 2 * most)
+        else:
+            each = DpGuarantee(math.inf)
+        check = check_ceiling(auc, dp_compose([each] * models))
+        return cls(guarantee=guarantee, models=models, check=check, records=records)
+
+    @property
+    def has_ceiling(self) -> bool:
+        """Is there an AUC that no attack may exceed?"""
+        return self.check.ceiling < 1
 
     @property
     def sentence(self) -> str:
         """The promise and the finding, for a person."""
         change = "added or removed" if self.guarantee.adjacency == "add_remove" else "substituted"
         words = {True: "refutes it", False: "does not refute it", None: "says nothing, having no interval"}
-        return (
+        fewest, most = self.records
+        promise = (
             f"Each model is ({self.guarantee.epsilon:.3g}, {self.guarantee.delta:.3g})-differentially private for a "
-            f"record {change} ({self.guarantee.account}). No attack may then exceed an AUC of "
-            f"{self.check.ceiling:.3f}; what was found, {self.check.auc.estimate:.3f}, {words[self.check.violated]}."
+            f"record {change} ({self.guarantee.account})."
+        )
+        if fewest < most:
+            return (
+                f"{promise} That is for one record, among equally many; persons here have {fewest} to {most} records. "
+                f"So it puts no ceiling on how well a person can be told."
+            )
+        if most > 1:
+            promise = f"{promise} A person here has {most} records, for which together it promises less."
+        if not self.has_ceiling:
+            return f"{promise} That allows every AUC: there is no ceiling to hold an attack to."
+        return (
+            f"{promise} No attack may then exceed an AUC of {self.check.ceiling:.3f}; what was found, "
+            f"{self.check.auc.estimate:.3f}, {words[self.check.violated]}."
         )
 
 

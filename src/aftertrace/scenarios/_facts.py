@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aftertrace.posteriors import Posteriors, Role, Use
 from aftertrace.procedures import Procedure
 from aftertrace.results import Certificate, Counts, Overfitting, PrivacyResult, Spread, Training
 from aftertrace.scenarios._assess import Assessment
+from aftertrace.scenarios._draw import Unit
 from aftertrace.scenarios._experiment import Experiment
 from aftertrace.scenarios._simulate import Simulation, trainer_of
 from aftertrace.trainers import Private, Size
@@ -46,21 +48,32 @@ def training_of(
     )
 
 
-def privacy_of(experiment: Experiment, target: Simulation, assessment: Assessment) -> PrivacyResult | None:
-    """What a private trainer promises, beside what was found."""
+def privacy_of(
+    experiment: Experiment, target: Simulation, units: Sequence[Unit], assessment: Assessment
+) -> PrivacyResult | None:
+    """What a private trainer promises, beside what was found; `units`: of the target side."""
     trainer, scenario = trainer_of(target.procedure), experiment.scenario
     if not isinstance(trainer, Private):
         return None
     shards = experiment.procedure.shards if experiment.procedure.name == "sisa" else 1
     size = Size(
-        records=scenario.target.records // shards,
+        records=min(len(unit.train) for unit in units) // shards,
         features=target.data.x.shape[1],
         classes=len(target.data.classes),
         models=1,
     )
     found = next(each for each in assessment.attacks if each.name == experiment.verdict.attack)
     models = 2 if scenario.attacked == "retained" else 1
-    return PrivacyResult.of(trainer.guarantee(size), found.auc, models=models)
+    records = _records_of_a_person(target.data.person)
+    return PrivacyResult.of(trainer.guarantee(size), found.auc, models=models, records=records)
+
+
+def _records_of_a_person(person: NDArray[np.int64] | None) -> tuple[int, int]:
+    """The fewest and the most; one where records are judged by themselves."""
+    if person is None:
+        return 1, 1
+    counts = np.bincount(person)
+    return int(counts.min()), int(counts.max())
 
 
 def overfitting_of(facts: Sequence[Mapping[str, float]]) -> Overfitting:

@@ -39,8 +39,8 @@ class Trained:
     """The undefended answers of one way of training; `shadow` None: there is no shadow side.
 
     `person` [Q]: whose the target's records are, where persons are judged; `shadow_person`: whose the shadow side's
-    are, where that is known. What this training costs against today's, by original, none where it is today's:
-    `accuracy_lost`, `brier_added`; `accuracy`: today's.
+    are, where that is known. What this training costs against today's at the same unseen queries, by original, none
+    where it is today's: `accuracy_lost`, `brier_added`.
     """
 
     shadow: Posteriors | None
@@ -49,7 +49,6 @@ class Trained:
     shadow_person: Ints | None = None
     accuracy_lost: Mapping[int, float] = field(default_factory=dict)
     brier_added: Mapping[int, float] = field(default_factory=dict)
-    accuracy: float | None = None
 
     def part(self, rows: Mask) -> "Trained":
         """With those target queries alone."""
@@ -204,8 +203,7 @@ class _Costs:
         if shown.is_todays and not trained.accuracy_lost:
             accuracy_lost, brier_added = (_nothing(each) for each in (accuracy_lost, brier_added))
         update = mean_lost(by_update, own, confidence)
-        accuracy = float(now.mean()) if trained.accuracy is None else trained.accuracy
-        after = accuracy - accuracy_lost.estimate
+        after = float(then.mean())
         return cls(
             update=UpdateCost(queries=len(unit), before=after + update.estimate, after=after, lost=update),
             accuracy=after,

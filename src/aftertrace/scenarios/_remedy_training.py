@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aftertrace.attacks import Adversary, Attack
 from aftertrace.data import Dataset, DataSpec
@@ -15,6 +16,7 @@ from aftertrace.results import Remedy, RemedyOption
 from aftertrace.scenarios._assess import Progress
 from aftertrace.scenarios._experiment import Experiment
 from aftertrace.scenarios._memory import process_bytes, within
+from aftertrace.scenarios._persons import Persons
 from aftertrace.scenarios._remedy import conclude, require_limits
 from aftertrace.scenarios._remedy_candidates import Candidate, left_out, release_candidates
 from aftertrace.scenarios._remedy_options import Trained, Yardstick, judged, judged_one
@@ -58,9 +60,9 @@ def what_if_training(experiment: Experiment, attack: Attack, judgement: Judgemen
 
     Beside the releases of its own answers: fresh seeds, deletions in groups (`GROUPS`), SISA, and private training
     (`EPSILONS`) where the model has a private twin, each with shadow models trained alike. Where nothing passes, each
-    of these is tried with the release that came nearest as well. Their accuracy is that of the originals on unseen
-    records, paired by original, as the same records train it. Six originals choose where there are fewer. Persons are
-    judged where the data tell them.
+    of these is tried with the release that came nearest as well. What they cost is measured at the same unseen queries,
+    paired by original, as the same records train it. Six originals choose where there are fewer. Persons are judged,
+    and counted once each, where the data tell them.
 
     A user's own procedure has releases alone. Raises `InputError` without any limit.
     """
@@ -72,7 +74,8 @@ def what_if_training(experiment: Experiment, attack: Attack, judgement: Judgemen
     base = answers.of((), choosing)
     classes = len(base.target.classes)
     releases = list(release_candidates(classes, today=today))
-    trainings = [] if workshop.procedure is not None else list(training_candidates(experiment))
+    persons = base.person is not None
+    trainings = [] if workshop.procedure is not None else list(training_candidates(experiment, persons=persons))
     yardstick = Yardstick.of(
         attack,
         judgement,
@@ -95,8 +98,8 @@ def what_if_training(experiment: Experiment, attack: Attack, judgement: Judgemen
     )
 
 
-def training_candidates(experiment: Experiment) -> Iterator[Candidate]:
-    """Other ways to train and to delete, one measure each; today's defense stays."""
+def training_candidates(experiment: Experiment, *, persons: bool = False) -> Iterator[Candidate]:
+    """Other ways to train and to delete, one measure each; today's defense stays. `persons`: are they judged?"""
     own, model, today = experiment.procedure, experiment.model, experiment.build_defense()
 
     def candidate(name: str, what: str, *changes: str) -> Candidate:
@@ -119,10 +122,12 @@ def training_candidates(experiment: Experiment) -> Iterator[Candidate]:
     twin = f"private-{model.name}"
     if twin in NAMES:
         kept = "".join(f", {name} = {list(model.params[name])}" for name in _CARRIED if name in model.params)
+        whose = " That is for single records: for a person with k of them it is k times epsilon." if persons else ""
         for epsilon in EPSILONS:
             yield candidate(
                 f"private training, epsilon {epsilon:g}",
-                f"Train every version with differential privacy of epsilon {epsilon:g}, on all of its records anew.",
+                f"Train every version with differential privacy of epsilon {epsilon:g}, on all of its records anew."
+                f"{whose}",
                 f"model.name={twin}",
                 f"model.params={{ epsilon = {epsilon}{kept} }}",
                 "procedure.seed=fresh",
@@ -162,46 +167,40 @@ def _combined(
 
 
 @dataclass(frozen=True, eq=False)
-class _Made:
-    trained: Trained
-    accuracy: Mapping[int, float]  # of each original, on its unseen records
-
-
-@dataclass(frozen=True, eq=False)
 class _Answers:
     """The answers of an experiment, and of others that train differently, for some target originals; made once."""
 
     experiment: Experiment
     workshop: Workshop
-    made: dict[tuple[tuple[str, ...], range], _Made] = field(default_factory=dict)
+    made: dict[tuple[tuple[str, ...], range], Trained] = field(default_factory=dict)
 
     def of(self, training: tuple[str, ...], originals: range) -> Trained:
         """With those changes of the training. Raises `AftertraceError` for what cannot be trained."""
         own = self._made(training, originals)
-        return self._compared(own, training, originals) if training else own.trained
+        return self._compared(own, training, originals) if training else own
 
-    def _made(self, training: tuple[str, ...], originals: range) -> _Made:
+    def _made(self, training: tuple[str, ...], originals: range) -> Trained:
         key = training, originals
         if key not in self.made:
             self.made[key] = _make(varied(self.experiment, training), originals, self.workshop)
         return self.made[key]
 
-    def _compared(self, own: _Made, training: tuple[str, ...], originals: range) -> Trained:
+    def _compared(self, own: Trained, training: tuple[str, ...], originals: range) -> Trained:
         """With what it costs each original against today's; the same originals cost nothing."""
         other, base = varied(self.experiment, training), self._made((), originals)
-        tables = [released(self.experiment, "target", each.trained.target) for each in (base, own)]
-        (right, error), (_, own_error) = map(_quality, tables)
-        trained = replace(own.trained, accuracy=float(np.mean(list(right.values()))))
         if (other.model, other.procedure) == (self.experiment.model, self.experiment.procedure):
-            return trained
+            return own
+        (right, error), (own_right, own_error) = (
+            _quality(released(self.experiment, "target", each.target), each.person) for each in (base, own)
+        )
         return replace(
-            trained,
-            accuracy_lost={each: base.accuracy[each] - own.accuracy[each] for each in originals},
-            brier_added={each: own_error[each] - error[each] for each in error.keys() & own_error.keys()},
+            own,
+            accuracy_lost={each: right[each] - own_right[each] for each in right},
+            brier_added={each: own_error[each] - error[each] for each in error},
         )
 
 
-def _make(experiment: Experiment, originals: range, workshop: Workshop) -> _Made:
+def _make(experiment: Experiment, originals: range, workshop: Workshop) -> Trained:
     """Train what is not in the folder yet: the shadow side, and those target originals."""
     scenario = experiment.scenario
     grown = replace(experiment, scenario=replace(scenario, target=replace(scenario.target, originals=originals.stop)))
@@ -220,16 +219,16 @@ def _make(experiment: Experiment, originals: range, workshop: Workshop) -> _Made
     own, other = (
         person_at(grown, simulations, side, table) for side, table in (("target", target), ("shadow", shadow))
     )
-    accuracy = {u.index: float(finished[a][1]["test_accuracy"]) for a, u in units.items() if u.side == "target"}
-    return _Made(Trained(shadow=shadow, target=target, person=own, shadow_person=other), accuracy)
+    return Trained(shadow=shadow, target=target, person=own, shadow_person=other)
 
 
-def _quality(table: Posteriors) -> tuple[dict[int, float], dict[int, float]]:
-    """Of every original's last version at its unseen queries: accuracy and Brier score."""
+def _quality(table: Posteriors, person: NDArray[np.int64] | None) -> tuple[dict[int, float], dict[int, float]]:
+    """Of every original's last version at its unseen queries, or persons: accuracy and Brier score."""
+    columns = np.stack(correctness(table.values[:, -1], table.label), axis=1)
+    persons = Persons.at(table, person)
+    if persons is not None:
+        table, columns = persons.table, persons.mean(columns)
     rows = np.flatnonzero(table.role == Role.UNSEEN)
     names, which = np.unique(table.original[rows], return_inverse=True)
-    right, error = (
-        (np.bincount(which, each) / np.bincount(which)).tolist()
-        for each in correctness(table.values[rows, -1], table.label[rows])
-    )
+    right, error = ((np.bincount(which, each) / np.bincount(which)).tolist() for each in columns[rows].T)
     return dict(zip(names.tolist(), right, strict=True)), dict(zip(names.tolist(), error, strict=True))

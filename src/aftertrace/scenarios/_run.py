@@ -167,7 +167,9 @@ def run_experiment(
     result = replace(
         result_of(experiment, procedure, data, assessment, counts, training, overfitting, sequence),
         utility=utility,
-        privacy=privacy_of(experiment, simulations["target"], assessment),
+        privacy=privacy_of(
+            experiment, simulations["target"], [unit for unit in drawn if unit.side == "target"], assessment
+        ),
         remedy=None
         if not what_if or assessment.verdict.outcome is Outcome.INVALID
         else what_if_training(

@@ -99,7 +99,7 @@ def judge(
             outcome = Outcome.INCONCLUSIVE
         sentence = _sentence(outcome, found, judgement) + _classical(found, results)
     if judgement.claim is not None:
-        sentence += _of_claim(judgement.claim, outcome, checks)
+        sentence += _of_claim(judgement.claim.of_unit(judgement.unit), outcome, checks)
     return Verdict(
         outcome=outcome,
         sentence=sentence,
@@ -141,7 +141,7 @@ def _classical(found: AttackResult, results: Sequence[AttackResult]) -> str:
     return "" if against is None else f" From the original model alone: {against:.2f}."
 
 
-def _of_claim(claim: Claim, outcome: Outcome, checks: Sequence[LimitCheck]) -> str:
+def _of_claim(claim: str, outcome: Outcome, checks: Sequence[LimitCheck]) -> str:
     """What the check of the AUC, whose limit is the claim's ceiling, says of the claim; other limits say nothing."""
     if outcome is Outcome.INVALID:
         return ""
