@@ -9,12 +9,13 @@ import pytest
 
 import aftertrace
 from aftertrace._given import _TAKES, Form, Versions
-from aftertrace.attacks import LogitDrop, simulated_posteriors
+from aftertrace._question import question
+from aftertrace.attacks import ConformalRank, LogitDrop, simulated_posteriors
 from aftertrace.errors import ExperimentError, InputError, PosteriorsError, StoreError, UnsupportedError
 from aftertrace.models import Outputs, Records
 from aftertrace.posteriors import Features, Role
 from aftertrace.results import Claim, Outcome
-from aftertrace.scenarios import Brought, Experiment, audit_posteriors
+from aftertrace.scenarios import AuditSettings, Brought, Experiment, audit_posteriors
 
 DELETED, UNSEEN = 60, 100
 N = DELETED + UNSEEN
@@ -400,3 +401,61 @@ def test_what_all_but_few_records_share_is_not_named():
     assert result.verdict.outcome is Outcome.INVALID
     assert "age" in result.verdict.sentence
     assert "Ulm" not in result.to_json()
+
+
+# what a folder holds
+
+
+def audit_into(out, order=slice(None), **changed):
+    given = {
+        "before": BEFORE[order],
+        "after": AFTER[order],
+        "label": LABEL[order],
+        "role": np.array(ROLE)[order].tolist(),
+        "features": X[order],
+    }
+    return aftertrace.audit(**{**given, **changed}, out=out)
+
+
+def test_rows_in_another_order_are_the_same_question(tmp_path):
+    first = audit_into(tmp_path / "run", person=np.arange(N) // 2)
+    turned = np.random.default_rng(1).permutation(N)
+    again = audit_into(tmp_path / "run", turned, person=(np.arange(N) // 2)[turned])
+    assert first.result.to_json() == again.result.to_json()
+
+
+def test_other_names_of_classes_are_another_question(tmp_path):
+    audit_into(tmp_path / "run")
+    with pytest.raises(StoreError, match="another experiment.*known"):
+        audit_into(tmp_path / "run", classes=["ill", "well"])
+
+
+def test_other_parameters_of_an_attack_are_another_question():
+    rest = {"shadow": None, "procedure": None, "what_if": False}
+    few, many = (question(AuditSettings(), attacks=[ConformalRank(bins=bins)], **rest) for bins in (1, 2))
+    assert few != many
+
+
+@pytest.mark.parametrize("key", ["", "00", "no key"])
+def test_a_damaged_key_is_not_used(key, tmp_path):
+    audit_into(tmp_path / "run")
+    (tmp_path / "run" / "pseudonyms.key").write_text(key)
+    with pytest.raises(StoreError, match="32 bytes in hexadecimal digits.*Restore it"):
+        audit_into(tmp_path / "run")
+
+
+@pytest.mark.parametrize("manifest", ['{"format": 1}', '{"format": 1, "identity": [1]}', "[1]"])
+def test_a_damaged_manifest_is_one_line(manifest, tmp_path):
+    (tmp_path / "manifest.json").write_text(manifest)
+    with pytest.raises(StoreError, match="manifest.json: damaged"):
+        audit_into(tmp_path)
+
+
+def test_a_starter_is_replaced_until_somebody_filled_it_in(tmp_path):
+    simulation = tmp_path / "run" / "simulation.toml"
+    audit_into(tmp_path / "run")
+    audit_into(tmp_path / "run", limits={"auc": 0.6}, force=True)
+    assert "auc = 0.6" in simulation.read_text()
+    simulation.write_text("mine")
+    audit_into(tmp_path / "run", limits={"auc": 0.7}, force=True)
+    assert simulation.read_text() == "mine"

@@ -1,21 +1,20 @@
 """The entry of a Python user who has models."""
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from numpy.typing import ArrayLike
 
 from aftertrace._brought import Opened, brought_of, title_of
 from aftertrace._finished import Audit
 from aftertrace._given import Form, Versions, attacks_of, check_arguments, outputs_of
-from aftertrace._keys import keep_key, key_in
+from aftertrace._keys import keep_key, key_in, new_key
 from aftertrace._question import identity_of, question
 from aftertrace.attacks import Attack
 from aftertrace.engine import choose
-from aftertrace.errors import InputError
+from aftertrace.errors import InputError, StoreError
 from aftertrace.procedures import Procedure
 from aftertrace.results import Claim, Limits, Result
 from aftertrace.scenarios import (
@@ -31,8 +30,6 @@ from aftertrace.scenarios import (
 from aftertrace.scenarios._remedy import require_limits
 from aftertrace.scenarios._starter import SIMULATION
 from aftertrace.store import RunFolder
-
-T = TypeVar("T")
 
 
 def audit(
@@ -143,7 +140,7 @@ def audit(
     )
     if out is not None:
         RunFolder.check_free(Path(out), identity={"settings": asked}, force=force)
-    key = (None if out is None else key_in(Path(out))) or secrets.token_bytes(32)
+    key = (None if out is None else key_in(Path(out))) or new_key()
     brought, opened = brought_of(
         versions,
         key=key,
@@ -168,22 +165,35 @@ def audit(
     )
     if out is None:
         return found
-    return _kept(
-        found, RunFolder.open(Path(out), identity=identity_of(brought, result.data.fingerprint, asked), force=force)
-    )
+    identity = identity_of(brought.in_order(), result.data.fingerprint, asked)
+    return _kept(found, RunFolder.open(Path(out), identity=identity, force=force))
 
 
 def _kept(audit: Audit, folder: RunFolder) -> Audit:
     """The audit, written into its folder."""
+    simulation, stale = folder.path / SIMULATION, _starter_in(folder)
     keep_key(folder, audit.key)
     folder.write("scores.parquet", audit.scores.to_parquet())
     folder.write("result.json", audit.result.to_json())
     manifest = {**audit.manifest, **folder.read_manifest()}
     folder.write_json("manifest.json", manifest)
     kept = replace(audit, manifest=manifest, folder=folder.path)
-    if kept.starter and not (folder.path / SIMULATION).exists():  # one that is there may have been filled in
-        kept.to_simulation(folder.path / SIMULATION)
+    if kept.starter and (not simulation.exists() or (stale and _holds(simulation, stale))):
+        folder.write(SIMULATION, kept.starter)  # any other that is there has been filled in
     return kept
+
+
+def _starter_in(folder: RunFolder) -> str:
+    """The starter of the result that a folder holds; empty where there is none."""
+    try:
+        widening = Result.from_json(folder.read("result.json")).widening
+    except StoreError:
+        return ""
+    return "" if widening is None else widening.starter
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_bytes() == text.encode()
 
 
 def _shadow_plan(

@@ -214,3 +214,9 @@ def test_a_network_says_its_factory_and_the_shape_of_its_records(tmp_path, monke
     unknown = recipe(network, TABLE)
     assert (unknown.name, unknown.params) == (BLANK, {})
     assert "training:network" in unknown.remarks[0]
+
+
+def test_signs_that_no_toml_holds_stay_out_of_its_comments():
+    remark = "Your model is a Evil\n[limits]\nauc = 9\x07\x7f."
+    text = starter(Pair(deleted=1, classes=("\x1b[31m", "b\x00"), recipe=Recipe(remarks=(remark,))))
+    assert "limits" not in tomllib.loads(text)

@@ -148,19 +148,24 @@ def _verdict(pair: Pair) -> Iterator[str]:
 
 def _short(name: str) -> str:
     """A name of the user's, as a comment can hold it."""
-    plain = "".join(each if each.isprintable() else "?" for each in name)
+    plain = _printable(name)
     return plain if len(plain) <= 24 else f"{plain[:23]}…"
+
+
+def _printable(text: str) -> str:
+    """Without the signs that no comment of TOML may hold."""
+    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 def _line(key: str, value: object, comment: str = "") -> str:
     text = f"{key} = {_written(value)}"
     if not comment:
         return text
-    return f"{text}  # {comment}" if len(text) + len(comment) < _WIDTH else f"{_comment(comment)}\n{text}"
+    return f"{text}  # {_printable(comment)}" if len(text) + len(comment) < _WIDTH else f"{_comment(comment)}\n{text}"
 
 
 def _comment(text: str) -> str:
-    return fill(text, _WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
+    return fill(_printable(text), _WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
 
 
 def _written(value: object) -> str:

@@ -1,5 +1,6 @@
 """What one pair of models can say, and how to learn more."""
 
+import shlex
 import tomllib
 
 from aftertrace.results import Widening
@@ -58,7 +59,8 @@ def _from_start(pair: Pair) -> Widening:
 
 
 def _of_shadow_side(shadow: ShadowSide) -> Widening:
-    side, command = shadow.experiment.scenario.target, f"aftertrace run {shadow.source}"
+    side, source = shadow.experiment.scenario.target, shlex.quote(shadow.source)
+    command = f"aftertrace run {source}"
     models = side.originals * (1 + side.pairs)
     return Widening(
         can=_CAN,
@@ -67,7 +69,7 @@ def _of_shadow_side(shadow: ShadowSide) -> Widening:
         cost=f"This trains {side.originals} x {1 + side.pairs} = {models} models like yours: {side.originals} "
         f"originals and {side.pairs} updates of each. The shadow models are trained already.",
         steps=(
-            f"`aftertrace plan {shadow.source}` says how long it takes.",
+            f"`aftertrace plan {source}` says how long it takes.",
             f"`{command}` is the audit of many pairs.",
         ),
         command=command,

@@ -100,7 +100,7 @@ class RunFolder:
         content = self.read("manifest.json")
         try:
             manifest = json.loads(content)
-            found = manifest["format"]
+            found = dict(manifest)["format"]
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(
                 f"{self.manifest_path}: damaged, it must be JSON with a format ({error}). Give the command that made "
@@ -108,6 +108,11 @@ class RunFolder:
             ) from error
         if found != FORMAT:
             raise StoreError(f"{self.manifest_path}: a run must have format {FORMAT}, got {found}.")
+        if not isinstance(manifest.get("identity"), Mapping):
+            raise StoreError(
+                f"{self.manifest_path}: damaged, it must say what the run is of, in `identity`. Give the command that "
+                f"made the run again with --force: finished units are kept."
+            )
         return dict(manifest)
 
     def read(self, name: str) -> bytes:

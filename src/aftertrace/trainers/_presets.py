@@ -253,7 +253,9 @@ class Model:
         if is_module(type(made)):
             return self._module(own)
         self._check(list(own), "")
-        return SklearnTrainer(_is_classifier(made, self.name), {"by": function, "name": self.name, "params": self.params})
+        return SklearnTrainer(
+            _is_classifier(made, self.name), {"by": function, "name": self.name, "params": self.params}
+        )
 
     def _module(self, asked: Mapping[str, bool]) -> NetworkTrainer:
         """A network whose class has parameters `asked`, and needs those that are true."""

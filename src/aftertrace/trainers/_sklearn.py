@@ -34,7 +34,7 @@ class SklearnTrainer:
     training records. Classes absent from a row get the posterior 0 (`-inf` in the log). Data with a `frame` reach the
     classifier as a pandas data frame, others as an array.
 
-    A run is addressed by class and parameters, by the functions among these with the values that they hold and the files
+    A run is addressed by class and parameters, by their functions with the values that these hold and the files
     that they stand in, and by `made`: the function that made the estimator and its parameters. It cannot see what
     other modules these files call. `specification` raises `UnsupportedError` for functions that cannot be addressed so.
     """
