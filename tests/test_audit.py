@@ -10,7 +10,7 @@ import pytest
 import aftertrace
 from aftertrace._given import _TAKES, Form, Versions
 from aftertrace._question import question
-from aftertrace.attacks import ConformalRank, LogitDrop, simulated_posteriors
+from aftertrace.attacks import LargestDrop, LogitDrop, simulated_posteriors
 from aftertrace.errors import ExperimentError, InputError, PosteriorsError, StoreError, UnsupportedError
 from aftertrace.models import Outputs, Records
 from aftertrace.posteriors import Features, Role
@@ -432,8 +432,9 @@ def test_other_names_of_classes_are_another_question(tmp_path):
 
 def test_other_parameters_of_an_attack_are_another_question():
     rest = {"shadow": None, "procedure": None, "what_if": False}
-    few, many = (question(AuditSettings(), attacks=[ConformalRank(bins=bins)], **rest) for bins in (1, 2))
-    assert few != many
+    attacks = [LargestDrop(opponent=name) for name in ("OriginalLogit", "LossRise")]
+    one, other = (question(AuditSettings(), attacks=[attack], **rest) for attack in attacks)
+    assert one != other
 
 
 @pytest.mark.parametrize("key", ["", "00", "no key"])

@@ -142,7 +142,7 @@ def test_what_costs_nothing_is_shown_as_exactly_nothing():
 def test_costs_that_no_option_has_are_no_column(audit, html_of):
     bare = [replace(each, brier_added=None) for each in OPTIONS]
     made = remedies(replace(CONFIRMED, options=tuple(bare)))
-    assert made.costs == ("Accuracy lost", "Accuracy")
+    assert made.costs == ("Accuracy it costs", "Accuracy")
     assert {len(row.cells) for row in made.rows} == {2}
     assert "Brier added" not in html_of(
         replace(audit.result, remedy=replace(CONFIRMED, options=tuple(bare))), audit.scores

@@ -11,7 +11,7 @@ from aftertrace.report._forest import AucScale
 from aftertrace.report._sentences import discoveries_sentence
 from aftertrace.report._summary import measures, summary
 from aftertrace.results import Discoveries, LimitCheck, Outcome, UpdateCost, Verdict, Widening
-from aftertrace.statistics import Interval
+from aftertrace.statistics import Interval, RateAtFpr
 
 
 def of(audit, outcome, **changes):
@@ -238,3 +238,20 @@ def test_a_record_that_cannot_be_told_yet_is_not_called_unexposed():
     assert "false discovery rate of 5 %, is open" in sentence
     assert "takes 799 unseen persons beside an original, and there are 369." in sentence
     assert "exposed" not in sentence
+
+
+def test_a_rate_has_its_interval_and_what_the_original_alone_finds(audit):
+    verdict = audit.result.attack(audit.result.verdict.attack)
+    opponent = verdict.against.opponent
+    found = {verdict.name: interval(0.72, 0.1, 0.89), opponent: interval(0.42, 0.3, 0.6)}
+
+    def told(**found):
+        attacks = tuple(
+            replace(each, rates=(RateAtFpr(0.1, found[each.name], ""),)) if each.name in found else each
+            for each in audit.result.attacks
+        )
+        return " ".join(meaning(of(audit, Outcome.LEAKS, attacks=attacks)))
+
+    assert "finds 72 of 100 deleted ones (10 to 89; from the original model alone, 42); guessing" in told(**found)
+    bare = {**found, verdict.name: interval(0.72, None, None)}
+    assert "finds 72 of 100 deleted ones; guessing" in told(**bare)

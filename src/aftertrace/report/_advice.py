@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from aftertrace._figures import share
 from aftertrace.results import ControlResult, LimitCheck, Outcome, RemedyOption, Result, Standing
+from aftertrace.statistics import RateAtFpr
 
 _HEADLINES = {
     Outcome.LEAKS: "An outsider can tell which {unit}s {fate}.",
@@ -64,9 +65,22 @@ def _accusations(result: Result) -> Iterator[str]:
         if rate.tpr is not None and rate.fpr in _LOW_RATES:
             yield (
                 f"An attacker who may accuse {100 * rate.fpr:.0f} of 100 unseen {result.unit}s wrongly finds "
-                f"{100 * rate.tpr.estimate:.0f} of 100 {who} ones; guessing would find {100 * rate.fpr:.0f}."
+                f"{100 * rate.tpr.estimate:.0f} of 100 {who} ones{_beside(result, rate)}; guessing would find "
+                f"{100 * rate.fpr:.0f}."
             )
             return
+
+
+def _beside(result: Result, rate: RateAtFpr) -> str:
+    """The interval of a rate, and what the original model alone finds at it; empty without an interval."""
+    if rate.tpr is None or rate.tpr.low is None or rate.tpr.high is None:
+        return ""
+    words = [f"{100 * rate.tpr.low:.0f} to {100 * rate.tpr.high:.0f}"]
+    against = result.attack(result.verdict.attack).against
+    if against is not None:
+        alone = (each for each in result.attack(against.opponent).rates if each.fpr == rate.fpr)
+        words += [f"from the original model alone, {100 * each.tpr.estimate:.0f}" for each in alone if each.tpr]
+    return f" ({'; '.join(words)})"
 
 
 def _one_by_one(result: Result) -> Iterator[str]:
@@ -118,8 +132,8 @@ def _against_a_leak(result: Result) -> Iterator[str]:
     yield "Do not publish the updated model as it is."
     yield from _remedy(result)
     yield (
-        "If both versions are public already, decide who must be told: the key beside the run turns the pseudonyms "
-        f"below back into {result.unit}s."
+        "If both versions are public already, decide who must be told: the file pseudonyms.key beside the run "
+        f"turns the pseudonyms of the records back into {result.unit}s."
     )
 
 

@@ -55,7 +55,7 @@ def draw(evidence: Evidence, remedies: Remedies | None, *, who: str, unit: str, 
     if remedies is not None and remedies.points:
         charts["frontier"] = drawing(
             lambda width: _frontier(remedies, width),
-            "AUC and accuracy lost of every option; the table below holds the same figures",
+            "AUC of every option and the accuracy it costs; the table below holds the same figures",
             prefix="frontier",
         )
     return charts
@@ -175,7 +175,7 @@ def _frontier(remedies: Remedies, width: int) -> "alt.LayerChart":
     rows = [_placed(point) for point in remedies.points]
     tones = [tone for tone in TONES if any(point.tone == tone for point in remedies.points)]
     across, scale = alt.Scale(nice=False, domain=plot.across), alt.Scale(nice=False, domain=plot.up)
-    x = alt.X("lost:Q", scale=across, axis=alt.Axis(format="~p", tickCount=5), title="Accuracy lost")
+    x = alt.X("lost:Q", scale=across, axis=alt.Axis(format="~p", tickCount=5), title="Accuracy it costs")
     y = alt.Y("auc:Q", scale=scale, title="AUC of the strongest attack", axis=alt.Axis(titlePadding=12))
     level, low = alt.Y("level:Q", scale=scale), alt.Y("low:Q", scale=scale)
     colour = alt.Color(

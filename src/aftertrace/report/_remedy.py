@@ -8,7 +8,7 @@ from aftertrace.report._records import DASH, _interval, _shares, without_gaps
 from aftertrace.results import LimitCheck, Remedy, RemedyOption, Standing
 from aftertrace.statistics import Interval
 
-_COSTS = ("Accuracy lost", "Brier added", "Accuracy")
+_COSTS = ("Accuracy it costs", "Brier added", "Accuracy")
 BRIER = (
     "Brier added: what the option adds to the Brier score, the mean squared distance of the released posteriors from "
     "the truth; 0 is certain and right, 2 certain and wrong."

@@ -34,7 +34,7 @@ def release_sentences(result: Result) -> Iterator[str]:
     if result.update is not None:
         update = result.update
         yield (
-            f"Accuracy on {update.queries} unseen queries: {share(update.before)} before the update, "
+            f"Accuracy on {update.queries} unseen {result.unit}s: {share(update.before)} before the update, "
             f"{share(update.after)} after it; lost {_told(update.lost, _shares(update.lost))}."
         )
     if result.utility is not None:

@@ -21,7 +21,7 @@ _MEASURES = {
     "auc": ("Told from unseen {unit}s", "AUC; 0.5 is guessing"),
     "tpr_at_1pct": ("Found at 1\u00a0% false alarms", "share of {who} {unit}s"),
     "per_record": ("Told one by one", "share of {who} {unit}s"),
-    "accuracy_loss": ("Accuracy lost", "on unseen {unit}s"),
+    "accuracy_loss": ("Accuracy lost by the update", "on unseen {unit}s"),
 }
 
 

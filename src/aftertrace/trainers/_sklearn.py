@@ -208,7 +208,7 @@ def _describe(value: Any) -> Any:
         case FunctionType():
             return _described(value)
         case MethodType():
-            return {"method": _described(value.__func__), "of": _held(value.__qualname__, value.__self__)}
+            return {"method": _describe(value.__func__), "of": _held(value.__qualname__, value.__self__)}
     if callable(value) and hasattr(value, "__name__"):  # compiled: its library's version says what it does
         owner = getattr(value, "__self__", None)
         name = getattr(value, "__qualname__", value.__name__)
