@@ -32,7 +32,7 @@ from aftertrace.posteriors import (
 )
 from aftertrace.posteriors._columns import LABEL, PERSON
 from aftertrace.scenarios import Brought
-from aftertrace.scenarios._recipe import recipe_of
+from aftertrace.scenarios._recipe import Recipe, recipe_of
 
 _ARRAYS = "Arrays of posteriors need `label` [Q] and `role` [Q], a word per query."
 Progress = Callable[[str, int, int], None]
@@ -235,7 +235,7 @@ def _of_models(
         table=answered.posteriors,
         person=subjects.person,
         features=features,
-        recipe=recipe_of(models[0], subjects.records),
+        recipe=_with_columns(recipe_of(models[0], subjects.records), versions),
     )
     return replace(brought, notes=(*subjects.notes, *answered.notes, *_noted(unseen))), opened
 
@@ -259,6 +259,13 @@ def _subjects(versions: Versions, key: bytes) -> Subjects:
     if (versions.label_column, versions.person_column) != (LABEL, PERSON):
         raise InputError("`label_column` and `person_column` are of files; pairs (x, y) bring classes, and `person`.")
     return Subjects.of(**{name: tuple(value) for name, value in given.items()}, persons=versions.person, key=key)
+
+
+def _with_columns(recipe: Recipe, versions: Versions) -> Recipe:
+    """With the columns of classes and persons, where files of records have them."""
+    if not any(isinstance(given, Path | str) for given in (versions.records, versions.deleted)):
+        return recipe
+    return replace(recipe, target=versions.label_column, person=versions.person_column)
 
 
 def _subjects_of_files(files: Mapping[str, Path], versions: Versions, key: bytes) -> Subjects:

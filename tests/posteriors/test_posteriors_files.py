@@ -169,6 +169,15 @@ def test_persons_may_stand_in_either_file_under_any_name(files, which):
     assert found.person.tolist() == pseudonyms(in_order, b"k").tolist()
 
 
+@pytest.mark.parametrize("nobody", ["", " ", "?", "NA", "nan", "NULL"])
+def test_nobody_is_called_nothing(files, nobody):
+    with_column(files[1], "person", ["c1", nobody, "c1"])
+    with pytest.raises(
+        PosteriorsError, match=r"after\.csv: whose each record is must be said for all, and is not for 1"
+    ):
+        read_versions(files)
+
+
 def test_persons_agree_between_the_files_and_are_found(files):
     with_column(files[0], "person", ["c1", "c2", "c3"])
     with_column(files[1], "person", ["c3", "c1", "c9"])

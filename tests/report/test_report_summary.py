@@ -241,17 +241,17 @@ def test_a_record_that_cannot_be_told_yet_is_not_called_unexposed():
 
 
 def test_a_rate_has_its_interval_and_what_the_original_alone_finds(audit):
-    verdict = audit.result.attack(audit.result.verdict.attack)
+    verdict = audit.result.attack("LogitDrop")
     opponent = verdict.against.opponent
     found = {verdict.name: interval(0.72, 0.1, 0.89), opponent: interval(0.42, 0.3, 0.6)}
 
-    def told(**found):
+    def told(found):
         attacks = tuple(
-            replace(each, rates=(RateAtFpr(0.1, found[each.name], ""),)) if each.name in found else each
+            replace(each, rates=(RateAtFpr(0.1, 0.0, found[each.name], None, 6, 6, 6),)) if each.name in found else each
             for each in audit.result.attacks
         )
         return " ".join(meaning(of(audit, Outcome.LEAKS, attacks=attacks)))
 
-    assert "finds 72 of 100 deleted ones (10 to 89; from the original model alone, 42); guessing" in told(**found)
+    assert "finds 72 of 100 deleted ones (10 to 89; from the original model alone, 42); guessing" in told(found)
     bare = {**found, verdict.name: interval(0.72, None, None)}
-    assert "finds 72 of 100 deleted ones; guessing" in told(**bare)
+    assert "finds 72 of 100 deleted ones; guessing" in told(bare)

@@ -28,6 +28,7 @@ FOREST = Recipe(name="sklearn.ensemble:RandomForestClassifier", params={"n_estim
 ANSWERS = {
     "data.path": "patients.csv",
     "data.target": "ill",
+    "data.person": "person",
     "model.name": "tree",
     "scenario.shadow.records": 5000,
     "scenario.target.records": 5000,
@@ -54,7 +55,7 @@ def recipe(estimator, records=TABLE):
 
 
 def test_what_only_the_user_knows_is_blank():
-    assert blanks(tomllib.loads(starter(Pair(deleted=1)))) == list(ANSWERS)
+    assert blanks(tomllib.loads(starter(Pair(deleted=1)))) == [key for key in ANSWERS if key != "data.person"]
     assert blanks(tomllib.loads(starter(Pair(deleted=1, recipe=FOREST)))) == [
         key for key in ANSWERS if key != "model.name"
     ]
@@ -100,6 +101,8 @@ def test_limits_claim_and_confidence_are_those_of_the_audit():
 
 
 def test_persons_have_a_column():
+    named = Pair(deleted=30, unit="person", recipe=Recipe(target="churned", person="customer"))
+    assert (filled(starter(named)).data.target, filled(starter(named)).data.person) == ("churned", "customer")
     assert filled(starter(Pair(deleted=30, unit="person"))).data.person == "person"
     assert filled(starter(Pair(deleted=30))).data.person is None
 

@@ -66,13 +66,14 @@ def test_from_one_pair_to_many(workplace):
     assert "Widen:  audit/simulation.toml (fill it in)" in done.stdout
     assert "2 x 10 x 3 = 60 models" in done.stdout
     text = (workplace / "audit" / "simulation.toml").read_text()
+    assert 'target = "label"' in text
     report = (workplace / "audit" / "report.html").read_text()
     assert text in unescape(report)
     assert str(workplace) not in report + text
     for command in ("run", "plan"):
         missing = invoke(command, "audit/simulation.toml")
         assert missing.exit_code == 2
-        assert f"fill in {', '.join(BLANKS[:-1])} and {BLANKS[-1]}, where" in missing.stderr
+        assert "fill in data.path, scenario.shadow.records and scenario.target.records, where" in missing.stderr
         assert len(missing.stderr.splitlines()) == 1
     planned = invoke("plan", "audit/simulation.toml", *FILLED, *QUICK)
     assert "Models:  36 in 12 units" in planned.stdout, planned.stderr
@@ -123,7 +124,7 @@ def test_only_one_pair_has_one(trained, tmp_path):
 def test_persons_are_simulated_as_persons(trained):
     person = {"deleted": [k // 3 for k in range(30)], "unseen": [100 + k // 3 for k in range(200)]}
     own = of(trained, person=person).result.widening.starter
-    assert 'person = "person"' in own
+    assert 'person = "FILL IN"' in own
     assert "group = 10" in own
 
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from aftertrace._absence import is_nobody
 from aftertrace._spelling import nearest
 from aftertrace.data._dataset import Dataset
 from aftertrace.data._encode import MISSING, Encoding, Missing, check_choices, encode, encode_labels, frame_of
@@ -94,7 +95,7 @@ def _persons(table: Table, name: str) -> NDArray[np.int64]:
 def _all_there(table: Table, name: str, what: str) -> tuple[str, ...]:
     values = table.columns[name]
     for row, value in enumerate(values):
-        if value in MISSING:
+        if value in MISSING or (what == "person" and is_nobody(value)):
             raise table.error(row, f"the {what} {name!r} must be there, got {value!r}; mend or remove the row.")
     return values
 

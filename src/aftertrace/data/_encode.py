@@ -11,7 +11,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from aftertrace.data._frame import GAP, NOTHING, Frame, FrameColumn, values_of
+from aftertrace._absence import NOTHING
+from aftertrace.data._frame import GAP, Frame, FrameColumn, values_of
 from aftertrace.data._table import number, translate
 from aftertrace.errors import DataError
 

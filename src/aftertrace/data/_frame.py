@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 Value = str | bool | None
 
-NOTHING = ("", "#N/A", "#NA", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null")
-"""Texts of a CSV file that stand for nothing, as `pandas.read_csv` has it."""
 GAP = "NaN"
 """What the category of missing texts is called: no text of a table is, as it is one of `NOTHING`."""
 _BOOLEANS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}

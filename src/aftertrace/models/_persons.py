@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from aftertrace._absence import is_nobody
 from aftertrace.errors import InputError
 from aftertrace.models._classes import class_names
 from aftertrace.models._columns import is_missing
@@ -16,7 +17,7 @@ def person_names(given: Any) -> tuple[str, ...]:
         raise InputError(
             f"`person` must say whose record each is, one name or number each [Q]; got {type(given).__name__}."
         )
-    missing = [row for row, person in enumerate(persons.tolist()) if is_missing(person) or not str(person).strip()]
+    missing = [row for row, person in enumerate(persons.tolist()) if is_missing(person) or is_nobody(str(person))]
     if missing:
         raise InputError(
             f"`person` must say whose record each is, and says nothing in {len(missing)} rows, first in row "

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aftertrace._absence import NOTHING, is_nobody
 from aftertrace._spelling import some
-from aftertrace.data._frame import NOTHING
 from aftertrace.errors import DataError, InputError, PosteriorsError
 from aftertrace.models._classes import class_names
 from aftertrace.models._columns import is_missing
@@ -60,7 +60,9 @@ def _part(word: str, path: Path, meanings: Mapping[str, str], needed: Mapping[st
     for name, meaning in needed.items():
         if name not in columns:
             raise DataError(absent_column(path, name, meaning, columns))
-    words = {meaning: _words(path, name, columns.pop(name)) for name, meaning in meanings.items() if name in columns}
+    words = {
+        meaning: _words(path, name, columns.pop(name), meaning) for name, meaning in meanings.items() if name in columns
+    }
     left = columns.pop(_LEFT, None)
     records = _records(path, columns, meanings)
     return Part(
@@ -143,12 +145,16 @@ def _records(path: Path, columns: dict[str, NDArray[Any]], meanings: Mapping[str
         raise DataError(f"{path}: {error}") from error
 
 
-def _words(path: Path, name: str, column: NDArray[Any]) -> tuple[str, ...]:
+def _words(path: Path, name: str, column: NDArray[Any], meaning: str) -> tuple[str, ...]:
     """A column with a meaning as texts, each of which must be there."""
     if column.ndim != 1:
         raise DataError(f"{path}: {name!r} must hold one value for each record; got shape {list(column.shape)}.")
     words = class_names(column)
-    empty = [row for row, value in enumerate(column.tolist()) if is_missing(value) or not words[row].strip()]
+    empty = [
+        row
+        for row, value in enumerate(column.tolist())
+        if is_missing(value) or not words[row].strip() or (meaning == PERSON and is_nobody(words[row]))
+    ]
     if empty:
         raise DataError(
             f"{path}: column {name!r} must be filled in every row; row {empty[0]} is empty ({len(empty)} in all)."

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from aftertrace._absence import is_nobody
 from aftertrace._spelling import some
 from aftertrace.errors import PosteriorsError
 from aftertrace.posteriors._columns import LABEL, PERSON, absent_column
@@ -123,6 +124,9 @@ def _persons(versions: Sequence[Answers], orders: Sequence[Ints], key: bytes) ->
         for version, order in zip(versions, orders, strict=True)
         if (column := version.extra.get(PERSON)) is not None
     ]
+    for version in versions:
+        if (column := version.extra.get(PERSON)) is not None:
+            _check_everybody(version, column)
     for path, other in said[1:]:
         if (other != said[0][1]).any():
             row = int(np.flatnonzero(other != said[0][1])[0])
@@ -131,6 +135,16 @@ def _persons(versions: Sequence[Answers], orders: Sequence[Ints], key: bytes) ->
                 f"{said[0][0].name} and of another in {path.name}."
             )
     return said[0][1] if said else None
+
+
+def _check_everybody(version: Answers, column: Words) -> None:
+    nobody = np.array([is_nobody(word) for word in column.words], dtype=bool)[column.code]
+    if nobody.any():
+        row = int(np.flatnonzero(nobody)[0])
+        raise PosteriorsError(
+            f"{version.path}: whose each record is must be said for all, and is not for {nobody.sum()}, "
+            f"first at record {version.record.at(row)!r}. Fill it in, or leave these records out."
+        )
 
 
 def _left(version: "Answers", n_versions: int) -> Ints | None:

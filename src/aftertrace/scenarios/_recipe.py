@@ -23,12 +23,15 @@ _NOT_LEARNED = ("n_jobs", "random_state", "verbose", "verbosity")
 class Recipe:
     """`name` and `params` as the section `model` of an experiment has them, blank where a person must say.
 
-    `repeats`: every training uses the same seed. `frame`: it takes a table, not an array. `remarks`: what a person must
-    know to complete it, a sentence each.
+    `target`, `person`: the columns of classes and persons, where the audit's files have them. `repeats`: every training
+    uses the same seed. `frame`: it takes a table, not an array. `remarks`: what a person must know to complete it, a
+    sentence each.
     """
 
     name: str = BLANK
     params: Mapping[str, Any] = field(default_factory=dict)
+    target: str = BLANK
+    person: str = BLANK
     repeats: bool = False
     frame: bool = False
     remarks: tuple[str, ...] = ()

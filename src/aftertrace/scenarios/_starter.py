@@ -91,10 +91,10 @@ def _data(pair: Pair) -> str:
     lines = [
         _line("name", "csv"),
         _line("path", BLANK, room),
-        _line("target", BLANK, f"its column of classes{classes if pair.classes else ''}"),
+        _line("target", pair.recipe.target, f"its column of classes{classes if pair.classes else ''}"),
     ]
     if pair.unit == "person":
-        lines.append(_line("person", "person", "its column that says whose record each is"))
+        lines.append(_line("person", pair.recipe.person, "its column that says whose record each is"))
     if pair.recipe.frame:
         lines.append(_line("encoding", "frame", "your model takes a table, with texts and names of columns"))
     return "\n".join(["[data]", *lines, '# drop = ["number"]: columns that your model does not see'])
