@@ -70,8 +70,8 @@ def audit_notes(
     """`table`: the queries of `person`s, if persons are `judged`; `tied`: roles to records that originals share."""
     if counts.originals == 1:
         yield (
-            "One pair of models: intervals are over records and hold for this pair only; another training run "
-            "may leak more or less."
+            f"One pair of models: intervals are over {'records' if person is None else 'persons'} and hold for this "
+            f"pair only; another training run may leak more or less."
         )
     elif tied:
         yield (
@@ -86,7 +86,7 @@ def audit_notes(
             f"his or her records, and all figures are of persons: of accuracy, too, everybody counts once."
         )
     yield from _sample_notes(judged, counts)
-    yield from _unmoved_notes(table)
+    yield from _unmoved_notes(table, "records of " if person is not None else "")
     if left_out:
         yield f"Left out, as they need further unseen records that enter no figure: {', '.join(left_out)}."
     if table.sum_deviation > 1e-6:
@@ -126,7 +126,7 @@ def _sample_notes(judged: Posteriors, counts: Counts) -> Iterator[str]:
         )
 
 
-def _unmoved_notes(table: Posteriors) -> Iterator[str]:
+def _unmoved_notes(table: Posteriors, of: str) -> Iterator[str]:
     """Exactly equal answers: deterministic retraining, or coarse ones."""
     same = (table.log_values[:, 0] == table.log_values[:, -1]).all(axis=1)
     if not same.any():
@@ -135,7 +135,7 @@ def _unmoved_notes(table: Posteriors) -> Iterator[str]:
         yield "Both versions answer every query exactly alike: are they two files of one model?"
         return
     shares = [
-        f"{share(same[table.role == role].mean(), 0)} of {role.name.lower()} ones"
+        f"{share(same[table.role == role].mean(), 0)} of {of}{role.name.lower()} {'persons' if of else 'ones'}"
         for role in (Role.DELETED, Role.UNSEEN, Role.RETAINED)
         if (table.role == role).any()
     ]
