@@ -55,7 +55,7 @@ def load_torchscript(path: Path) -> "nn.Module":
     with warnings.catch_warnings():  # that TorchScript is deprecated is nothing that an audit can change
         warnings.simplefilter("ignore")
         try:
-            return torch.jit.load(_packed(contents), map_location="cpu")  # type: ignore[no-untyped-call]
+            return torch.jit.load(_packed(contents), map_location="cpu")  # type: ignore[no-untyped-call]  # torch
         except RuntimeError as error:
             raise InputError(f"{path}: cannot be loaded by torch {torch.__version__}: {message(error)}.") from error
 

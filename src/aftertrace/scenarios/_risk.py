@@ -50,7 +50,7 @@ def _limits(table: Mapping[str, object], source: str) -> Limits:
         if name in table:
             try:
                 Limits(**{name: table[name]})  # type: ignore[arg-type]  # it says itself what is wrong
-                given[name] = table[name]  # type: ignore[assignment]
+                given[name] = table[name]  # type: ignore[assignment]  # a number: `Limits` has taken it
             except InputError as error:
                 problems.append(str(error).rstrip("."))
     if problems:
