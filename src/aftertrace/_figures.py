@@ -1,4 +1,4 @@
-"""Shares in words: every percentage that a person reads is written here."""
+"""Shares and limits in words: every percentage that a person reads is written here."""
 
 NBSP = "\u00a0"
 """A space at which no line breaks."""
@@ -12,3 +12,14 @@ def share(value: float, digits: int = 1) -> str:
 def percent(value: float) -> str:
     """With as many digits as it has, such as a limit or a confidence."""
     return f"{100 * value:.4g}{NBSP}%"
+
+
+def bound(limit: float) -> str:
+    """A limit of an AUC, with two digits, or as many as it has."""
+    return f"{limit:.2f}" if round(limit, 2) == limit else f"{limit:.4g}"
+
+
+def beside(limit: float, value: float) -> str:
+    """An AUC held against `limit`: with two digits, or with three where two would not tell on which side it is."""
+    two = f"{value:.2f}"
+    return f"{value:.3f}" if two in (f"{limit:.2f}", f"{1 - limit:.2f}") and value not in (limit, 1 - limit) else two

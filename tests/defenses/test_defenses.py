@@ -30,7 +30,7 @@ from aftertrace.defenses._conformance import (
 from aftertrace.defenses._cost import _interval
 from aftertrace.defenses._noise import mixed, normal
 from aftertrace.errors import ExperimentError, PosteriorsError, UnsupportedError
-from aftertrace.posteriors import Kind, Posteriors, Role, from_parquet, to_parquet
+from aftertrace.posteriors import Kind, Posteriors, Role, correctness, from_parquet, to_parquet
 
 ALL = [TopK(1), TopK(3), LabelOnly(), Temperature(0.5), Temperature(4), Rounding(0), Rounding(2), KeyedNoise(0.5)]
 
@@ -195,12 +195,25 @@ def test_label_only_costs_no_accuracy_and_a_known_brier_score():
     assert (cost.brier_added.low, cost.brier_added.high) == pytest.approx(interval)
 
 
+def test_everybody_counts_once():
+    plain = table(n=600)
+    released = defend(plain, TopK(1), seed=0, side="target")
+    unit = plain.original * 1000 + plain.record % 7
+    cost = utility_cost(plain, released, unit=unit)
+    rows = np.flatnonzero(plain.role == 1)
+    right = correctness(plain.values[rows, -1], plain.label[rows])[0]
+    means = [right[unit[rows] == each].mean() for each in np.unique(unit[rows])]  # slow twin
+    assert cost.queries == len(means)
+    assert cost.accuracy == pytest.approx(np.mean(means))
+    assert cost.accuracy != pytest.approx(right.mean())
+
+
 def test_equal_largest_posteriors_are_right_by_chance():
     even = Posteriors.from_pair([[0.5, 0.5]], [[0.5, 0.5]], label=[1], role=["unseen"])
     cost = utility_cost(even, defend(even, LabelOnly(), seed=0, side="target"))
     assert (cost.accuracy, cost.defended_accuracy) == (0.5, 0.0)
     assert cost.accuracy_lost.low is None
-    assert "needs at least 6" in cost.accuracy_lost.note
+    assert "at least 6 originals are needed" in cost.accuracy_lost.note
 
 
 @dataclass(frozen=True)

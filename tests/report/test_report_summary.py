@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from aftertrace._figures import beside, bound
 from aftertrace.posteriors import Role
 from aftertrace.report import as_text
 from aftertrace.report._advice import advice, headline, meaning
+from aftertrace.report._attacks import evidence
 from aftertrace.report._forest import AucScale
-from aftertrace.report._sentences import discoveries_sentence
+from aftertrace.report._sentences import discoveries_sentence, release_sentences
 from aftertrace.report._summary import measures, summary
 from aftertrace.results import Discoveries, LimitCheck, Outcome, UpdateCost, Verdict, Widening
 from aftertrace.statistics import Interval, RateAtFpr
@@ -255,3 +257,70 @@ def test_a_rate_has_its_interval_and_what_the_original_alone_finds(audit):
     assert "finds 72 of 100 deleted ones (10 to 89; from the original model alone, 42); guessing" in told(found)
     bare = {**found, verdict.name: interval(0.72, None, None)}
     assert "finds 72 of 100 deleted ones; guessing" in told(bare)
+
+
+def beside_the_original(audit, *, p_value, difference, alone):
+    """An audit of a leak, whose classical attack has the AUC `alone`."""
+    against = audit.result.attack("LogitDrop").against
+    attacks = [
+        replace(each, against=replace(against, p_value=p_value, difference=difference))
+        if each.name == "LogitDrop"
+        else replace(each, auc=alone)
+        if each.name == against.opponent
+        else each
+        for each in audit.result.attacks
+    ]
+    return replace(of(audit, Outcome.LEAKS), attacks=tuple(attacks))
+
+
+@pytest.mark.parametrize(
+    ("p_value", "difference", "alone", "words"),
+    [
+        (0.48, 0.02, interval(0.89, 0.8, 0.95), "already does is not shown"),
+        (0.001, 0.2, interval(0.7, 0.6, 0.8), "So the update tells more than the original model alone"),
+        (0.001, -0.2, interval(0.7, 0.6, 0.8), ""),
+        (0.48, 0.02, interval(0.52, 0.45, 0.6), ""),  # the original alone is not shown to tell anything
+        (None, 0.02, interval(0.89, 0.8, 0.95), ""),
+    ],
+)
+def test_what_the_update_adds_to_the_original_is_said(audit, p_value, difference, alone, words):
+    said = "\n".join(meaning(beside_the_original(audit, p_value=p_value, difference=difference, alone=alone)))
+    assert ("original model alone already does" in said) == bool(words)
+    assert words in said
+
+
+@pytest.mark.parametrize(("low", "limit", "first"), [(0.8, 0.6, True), (0.55, 0.6, False), (0.55, None, True)])
+def test_a_public_original_comes_first_where_it_tells_by_itself(audit, low, limit, first):
+    leaky = beside_the_original(audit, p_value=0.5, difference=0.0, alone=interval(0.89, low, 0.95))
+    lines = list(advice(replace(leaky, verdict=replace(leaky.verdict, limit=limit))))
+    assert lines[1].startswith("If the original model is public, begin with it: alone it tells") == first
+
+
+def test_accuracy_that_was_gained_is_called_so(audit):
+    lost = Interval(-0.015, -0.04, 0.01, 0.95, 50, "Newcombe")
+    sentence = plain(
+        "\n".join(
+            release_sentences(replace(audit.result, update=UpdateCost(queries=100, before=0.8, after=0.815, lost=lost)))
+        )
+    )
+    assert "gained 1.5 % (-1.0 % to 4.0 %)." in sentence
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "words"),
+    [(0.6, 0.6049, "0.605"), (0.6, 0.5961, "0.596"), (0.6, 0.6, "0.60"), (0.6, 0.62, "0.62"), (0.6, 0.4004, "0.400")],
+)
+def test_an_auc_near_its_limit_has_a_third_digit(limit, value, words):
+    assert beside(limit, value) == words
+
+
+def test_limits_keep_their_digits():
+    assert [bound(limit) for limit in (0.6, 0.55, 1 - 0.55, 0.605)] == ["0.60", "0.55", "0.45", "0.605"]
+
+
+def test_so_few_originals_that_no_p_is_telling_are_named(audit):
+    compared = sum(each.against is not None for each in audit.result.attacks)
+    few = evidence(audit.result, audit.scores).least_p
+    assert f"6 originals and {compared} attacks compared" in few
+    counts = replace(audit.result.counts, originals=20)
+    assert evidence(replace(audit.result, counts=counts), audit.scores).least_p == ""

@@ -7,14 +7,12 @@ from numpy.typing import NDArray
 
 from aftertrace.errors import PosteriorsError
 from aftertrace.posteriors import Kind, Posteriors, Role, correctness
-from aftertrace.statistics import Interval, mean_interval
-
-LEAST_ORIGINALS = 6
+from aftertrace.statistics import MIN_ORIGINALS, Interval, mean_interval
 
 
 @dataclass(frozen=True, kw_only=True)
 class UtilityCost:
-    """Of the last version's answers at unseen records, without and with the defense; `queries` of them.
+    """Of the last version's answers at unseen records, without and with the defense; `queries` of them, or persons.
 
     `accuracy_lost`, `brier_added`: paired differences, means of originals' means; the Brier score is the mean squared
     distance of the posteriors from the truth, from 0 to 2.
@@ -27,8 +25,16 @@ class UtilityCost:
     brier_added: Interval
 
 
-def utility_cost(undefended: Posteriors, defended: Posteriors, *, confidence: float = 0.95) -> UtilityCost:
+def utility_cost(
+    undefended: Posteriors,
+    defended: Posteriors,
+    *,
+    unit: NDArray[np.int64] | None = None,
+    confidence: float = 0.95,
+) -> UtilityCost:
     """Accuracy and Brier score that a defense costs, with t intervals over originals (from 6 on; below, none).
+
+    `unit` [Q]: which queries count together, as the records of a person at a pair do, by their mean.
 
     All unseen queries count, held-out ones too. Where several posteriors are the largest, a user's guess among them is
     right by chance: t equal ones count 1/t. What is released by label only has the same accuracy, unless posteriors are
@@ -38,14 +44,18 @@ def utility_cost(undefended: Posteriors, defended: Posteriors, *, confidence: fl
     """
     _check(undefended, defended)
     rows = np.flatnonzero(undefended.role == Role.UNSEEN)
-    original = undefended.original[rows]
-    before, after = (correctness(table.values[rows, -1], table.label[rows]) for table in (undefended, defended))
+    _, first, own = np.unique(rows if unit is None else unit[rows], return_index=True, return_inverse=True)
+    _, original = np.unique(undefended.original[rows[first]], return_inverse=True)
+    (right, error), (right_then, error_then) = (
+        [_means(each, own) for each in correctness(table.values[rows, -1], table.label[rows])]
+        for table in (undefended, defended)
+    )
     return UtilityCost(
-        queries=len(rows),
-        accuracy=float(before[0].mean()),
-        defended_accuracy=float(after[0].mean()),
-        accuracy_lost=_interval(before[0] - after[0], original, confidence),
-        brier_added=_interval(after[1] - before[1], original, confidence),
+        queries=len(first),
+        accuracy=float(right.mean()),
+        defended_accuracy=float(right_then.mean()),
+        accuracy_lost=_interval(right - right_then, original, confidence),
+        brier_added=_interval(error_then - error, original, confidence),
     )
 
 
@@ -65,11 +75,14 @@ def _check(undefended: Posteriors, defended: Posteriors) -> None:
         raise PosteriorsError("The cost of a defense is measured on unseen queries; got none.")
 
 
-def _interval(difference: NDArray[np.float64], original: NDArray[np.int64], confidence: float) -> Interval:
-    _, which = np.unique(original, return_inverse=True)
-    means = np.bincount(which, difference) / np.bincount(which)
+def _means(values: NDArray[np.float64], group: NDArray[np.intp]) -> NDArray[np.float64]:
+    return np.bincount(group, values) / np.bincount(group)
+
+
+def _interval(difference: NDArray[np.float64], original: NDArray[np.intp], confidence: float) -> Interval:
+    means = _means(difference, original)
     m, estimate = len(means), float(means.mean())
-    if m < LEAST_ORIGINALS:
-        note = f"{m} originals; an interval needs at least {LEAST_ORIGINALS}"
+    if m < MIN_ORIGINALS:
+        note = f"no interval: at least {MIN_ORIGINALS} originals are needed, got {m}"
         return Interval(estimate, None, None, confidence, m, "none", note)
     return mean_interval(means, confidence=confidence)

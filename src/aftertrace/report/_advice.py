@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from aftertrace._figures import share
-from aftertrace.results import ControlResult, LimitCheck, Outcome, RemedyOption, Result, Standing
+from aftertrace.results import AttackResult, ControlResult, LimitCheck, Outcome, RemedyOption, Result, Standing
 from aftertrace.statistics import RateAtFpr
 
 _HEADLINES = {
@@ -18,6 +18,8 @@ _FATES = {"deleted": "were deleted", "retained": "stayed in the model"}
 _LOW_RATES = (0.01, 0.1)
 LEAST_LOST = 0.0005
 """Of accuracy, as far as a page's digits go."""
+SHOWN = 0.05
+"""The largest p-value of what is called shown."""
 
 
 def headline(result: Result) -> str:
@@ -26,7 +28,7 @@ def headline(result: Result) -> str:
 
 
 def meaning(result: Result) -> Iterator[str]:
-    """What an attacker can do, counted in records."""
+    """What an attacker can do, counted in records or persons."""
     if result.verdict.outcome is Outcome.INVALID:
         yield (
             "Nothing can be said for the persons concerned: a control failed, so what an attack finds may have "
@@ -34,6 +36,7 @@ def meaning(result: Result) -> Iterator[str]:
         )
         return
     yield _comparison(result)
+    yield from _added(result)
     yield from _accusations(result)
     yield from _one_by_one(result)
 
@@ -54,8 +57,29 @@ def _comparison(result: Result) -> str:
 
 
 def _right(result: Result) -> float:
+    alone = _alone(result)
+    return 50.0 if alone is None else 100 * alone.auc.estimate
+
+
+def _alone(result: Result) -> AttackResult | None:
+    """The attack on the original alone that the verdict's is compared with."""
     against = result.attack(result.verdict.attack).against
-    return 100 * result.attack(against.opponent).auc.estimate if against is not None else 50.0
+    return None if against is None else result.attack(against.opponent)
+
+
+def _added(result: Result) -> Iterator[str]:
+    """Whether it takes both versions to tell so much; where the original alone tells anything."""
+    against, alone = result.attack(result.verdict.attack).against, _alone(result)
+    if against is None or against.p_value is None or against.difference is None or not _tells(alone):
+        return
+    if against.p_value > SHOWN:
+        yield "That the update tells more than the original model alone already does is not shown."
+    elif against.difference > 0:
+        yield "So the update tells more than the original model alone already does."
+
+
+def _tells(alone: AttackResult | None) -> bool:
+    return alone is not None and alone.auc.low is not None and alone.auc.low > 0.5
 
 
 def _accusations(result: Result) -> Iterator[str]:
@@ -125,16 +149,27 @@ def advice(result: Result) -> Iterator[str]:
                 yield from _remedy(result)
         case Outcome.INVALID:
             yield "Decide nothing by the figures of this report."
-            yield from map(_repair, (control for control in result.controls if control.passed is False))
+            yield from (_repair(control, result) for control in result.controls if control.passed is False)
 
 
 def _against_a_leak(result: Result) -> Iterator[str]:
     yield "Do not publish the updated model as it is."
+    yield from _original_first(result)
     yield from _remedy(result)
     yield (
         "If both versions are public already, decide who must be told: the file pseudonyms.key beside the run "
-        f"turns the pseudonyms of the records back into {result.unit}s."
+        f"turns its pseudonyms back into {result.unit}s."
     )
+
+
+def _original_first(result: Result) -> Iterator[str]:
+    """Where the original alone exceeds the limit, no way to delete helps as long as it is public."""
+    alone, limit = _alone(result), result.verdict.limit or 0.5
+    if alone is not None and alone.auc.low is not None and alone.auc.low > limit:
+        yield (
+            f"If the original model is public, begin with it: alone it tells {_who(result)} from unseen {result.unit}s "
+            f"in {_right(result):.0f} of 100 cases, whatever becomes of the update. Withdraw it, or let it answer less."
+        )
 
 
 def _remedy(result: Result) -> Iterator[str]:
@@ -199,16 +234,14 @@ def _larger(result: Result) -> str:
         return (
             f"Repeat the audit with more {result.unit}s, or simulate more pairs of versions: the recipe is below.{rest}"
         )
-    more_of = "more records" if result.counts.originals == 1 else "more originals"
+    more_of = f"more {result.unit}s" if result.counts.originals == 1 else "more originals"
     return f"Repeat the audit with {more_of}.{rest}"
 
 
-def _repair(control: ControlResult) -> str:
+def _repair(control: ControlResult, result: Result) -> str:
     if control.name == "blind":
-        return (
-            "Compare records that were drawn alike: bring other unseen ones, or leave out those without a counterpart "
-            "(--match)."
-        )
+        matching = ", or leave out those without a counterpart (--match)" if result.unit == "record" else ""
+        return f"Compare {result.unit}s that were drawn alike: bring other unseen ones{matching}."
     return f"Find out why the control {control.name} failed: see Controls."
 
 

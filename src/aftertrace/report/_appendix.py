@@ -10,17 +10,17 @@ from aftertrace.report._records import DASH, flat_settings
 from aftertrace.results import Result
 from aftertrace.statistics import Interval, RateAtFpr
 
-GLOSSARY = (
+_GLOSSARY = (
     ("Original, unlearned", "the model before the deletion, and its update after it"),
-    ("Deleted", "a record that trained the original and not the unlearned model"),
-    ("Unseen, retained", "a record that trained neither of them; both of them"),
+    ("Deleted", "a {unit} that trained the original and not the unlearned model"),
+    ("Unseen, retained", "a {unit} that trained neither of them; both of them"),
     ("Pair", "one original with one unlearned version of it"),
     ("Shadow side", "models that the attacker trains on own data to learn the attack"),
     ("Classical attack", "membership inference: it looks at the original model alone"),
-    ("AUC", "how often a deleted record is ranked above an unseen one; 0.5 is guessing, 1 is always"),
-    ("TPR at an FPR", "share of deleted records found, when that share of unseen ones is accused wrongly"),
-    ("FPR, false alarms", "share of unseen records that the attack takes for deleted ones"),
-    ("Balanced accuracy", "mean of the shares of deleted and of unseen records that are told right; 50 % is guessing"),
+    ("AUC", "how often a {who} {unit} is ranked above an unseen one; 0.5 is guessing, 1 is always"),
+    ("TPR at an FPR", "share of {who} {unit}s found, when that share of unseen ones is accused wrongly"),
+    ("FPR, false alarms", "share of unseen {unit}s that the attack takes for {who} ones"),
+    ("Balanced accuracy", "mean of the shares of {who} and of unseen {unit}s that are told right; 50 % is guessing"),
     ("p (Holm)", "how likely so much would be by chance alone, raised for the number of comparisons; small is telling"),
     (
         "Told one by one",
@@ -31,7 +31,7 @@ GLOSSARY = (
         "mean squared distance of the posteriors from the truth; 0 is certain and right, 2 certain and wrong",
     ),
     ("Logit drop", "how much confidence in the true class the update took away, as a difference of log odds"),
-    ("DegCount", "share of records about which the attack is surer than the classical one, and right"),
+    ("DegCount", "share of {unit}s about which the attack is surer than the classical one, and right"),
     ("DegRate", "how much surer, on average, as a difference of probabilities"),
     (
         "Interval",
@@ -76,12 +76,13 @@ class Appendix:
     release: tuple[str, ...]
     provenance: tuple[tuple[str, str], ...]
     settings: tuple[tuple[str, str], ...]
-    glossary: tuple[tuple[str, str], ...] = GLOSSARY
+    glossary: tuple[tuple[str, str], ...]
 
 
 def appendix(result: Result, manifest: Mapping[str, Any], *, release: Iterable[str]) -> Appendix:
     """All that the first two parts leave out."""
     methods: dict[str, int] = {}
+    words = {"who": result.attacked.name.lower(), "unit": result.unit}
     figures = tuple((*each.cells, f"{methods.setdefault(each.method, len(methods) + 1)}") for each in _figures(result))
     return Appendix(
         figures=figures,
@@ -93,6 +94,7 @@ def appendix(result: Result, manifest: Mapping[str, Any], *, release: Iterable[s
         release=tuple(release),
         provenance=tuple(_provenance(result, manifest)),
         settings=tuple(flat_settings(result.settings)),
+        glossary=tuple((word, meaning.format(**words)) for word, meaning in _GLOSSARY),
     )
 
 
@@ -101,7 +103,7 @@ def _figures(result: Result) -> Iterator[_Figure]:
     for attack in result.attacks:
         yield _figure(f"AUC, {attack.name}", attack.auc)
         for rate in attack.rates:
-            yield from _rate(rate, attack.name)
+            yield from _rate(rate, attack.name, result.unit)
     for each in result.slices:
         yield _figure(f"AUC, {each.by}: {each.group}", each.auc)
     for control in result.controls:
@@ -117,10 +119,10 @@ def _figure(name: str, found: Interval, *, is_share: bool = False) -> _Figure:
     return _Figure(name, found, _sentence(found.method, found.note), is_share)
 
 
-def _rate(rate: RateAtFpr, attack: str) -> Iterator[_Figure]:
+def _rate(rate: RateAtFpr, attack: str, unit: str) -> Iterator[_Figure]:
     if rate.tpr is not None:
         method = (
-            f"{rate.tpr.method}, over {rate.n_positive} attacked and {rate.n_negative} unseen queries; threshold from "
+            f"{rate.tpr.method}, over {rate.n_positive} attacked and {rate.n_negative} unseen {unit}s; threshold from "
             f"{rate.n_calibration} held-out unseen ones."
         )
         yield _Figure(f"TPR at {share(rate.fpr, 0)} FPR, {attack}", rate.tpr, method, is_share=True)
@@ -182,7 +184,7 @@ def _provenance(result: Result, manifest: Mapping[str, Any]) -> Iterator[tuple[s
     if manifest.get("units"):
         yield "Fingerprint of the models' answers", f"{digest(manifest['units'])}, of {len(manifest['units'])} units"
     yield (
-        "Queries",
+        "Persons" if result.unit == "person" else "Queries",
         f"{counts.deleted} deleted, {counts.unseen} unseen, {counts.held_out} held out, {counts.retained} retained",
     )
     yield from _circumstances(manifest)

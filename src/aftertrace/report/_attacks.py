@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from aftertrace._figures import NBSP, share
 from aftertrace.posteriors import Role, Use
+from aftertrace.report._advice import SHOWN
 from aftertrace.report._forest import AucScale, Dot
-from aftertrace.report._gate import CONTROLS
+from aftertrace.report._gate import control_meaning
 from aftertrace.report._records import DASH, _interval, _p_value, without_gaps
 from aftertrace.results import AttackResult, Result, Scores
 from aftertrace.statistics import RateAtFpr, roc_curve
@@ -121,6 +122,7 @@ class Evidence:
     looks: tuple[tuple[str, ...], ...]
     controls: tuple[tuple[str, ...], ...]
     overfitting: tuple[tuple[str, ...], ...]
+    least_p: str
 
     @property
     def families(self) -> list[tuple[str, list[AttackRow]]]:
@@ -166,6 +168,7 @@ def evidence(result: Result, scores: Scores) -> Evidence:
         looks=tuple(_looks(result)),
         controls=tuple(_controls(result)),
         overfitting=tuple(_overfitting(result)),
+        least_p=_least_p(result),
     )
 
 
@@ -189,6 +192,16 @@ def _attack_row(attack: AttackResult, result: Result, scale: AucScale, footnotes
             *(_rate(rate, footnotes) for rate in attack.rates),
         ),
     )
+
+
+def _least_p(result: Result) -> str:
+    """Where so few originals allow no p that would be telling: the smallest, if every original agrees."""
+    m, compared = result.counts.originals, [each.against for each in result.attacks if each.against is not None]
+    tests = sum(each.p_holm is not None for each in compared)
+    least = tests * 2.0 ** (1 - m)
+    if m == 1 or least <= SHOWN:
+        return ""
+    return f"With {m} originals and {tests} attacks compared, p (Holm) cannot be below {_p_value(min(1.0, least))}."
 
 
 def _rate(rate: RateAtFpr, footnotes: list[str]) -> str:
@@ -260,7 +273,7 @@ def _controls(result: Result) -> Iterator[tuple[str, ...]]:
         figure = DASH if control.passed is None else _interval(control.auc)
         if control.passed is not None and control.auc.low is None:
             figure = f"{control.auc.estimate:.2f} ({control.note.replace(' ', NBSP)})"
-        yield control.name, CONTROLS.get(control.name, ""), figure, word[control.passed]
+        yield control.name, control_meaning(control.name, result), figure, word[control.passed]
 
 
 def _overfitting(result: Result) -> Iterator[tuple[str, ...]]:

@@ -10,26 +10,26 @@ from aftertrace.results import ControlResult, LimitCheck, Outcome, Result, Stand
 from aftertrace.statistics import Interval
 
 LIMITS = {
-    "auc": ("AUC", "How often the verdict's attack ranks a deleted record above an unseen one; 0.5 is guessing."),
+    "auc": ("AUC", "How often the verdict's attack ranks a {who} {unit} above an unseen one; 0.5 is guessing."),
     "tpr_at_1pct": (
-        "Rate of deleted records found",
-        "Share of deleted records that the verdict's attack finds where it accuses 1 % of unseen ones.",
+        "Share found at 1 % false alarms",
+        "Share of {who} {unit}s that the verdict's attack finds where it accuses 1 % of unseen ones.",
     ),
     "per_record": (
-        "Share of deleted records told one by one",
-        "Share of deleted records that stand out alone, at a false discovery rate of 5 %.",
+        "Share told one by one",
+        "Share of {who} {unit}s that stand out alone, at a false discovery rate of 5 %.",
     ),
-    "accuracy_loss": ("Accuracy lost", "Accuracy on unseen records that the update costs."),
+    "accuracy_loss": ("Accuracy lost by the update", "Accuracy on unseen {unit}s that the update costs."),
 }
-"""Each limit's name, and what it is about."""
-CONTROLS = {
-    "unseen/unseen": "Two unseen records of a pair, and one is called deleted: nothing may be found.",
-    "retained/retained": "Two records of a pair that stayed, and one is called deleted: nothing may be found.",
-    "blind": "An attack that sees only the records, no model: else deleted and unseen ones are not comparable.",
-    "planted": "A leak of AUC 0.65 is put into unseen records: it must be found.",
-    "permuted": "A coin swaps a deleted and an unseen record within each pair: nothing may be found.",
+"""Each limit's name, and what it is about, of whom."""
+_CONTROLS = {
+    "unseen/unseen": "Two unseen {unit}s of a pair, and one is called {who}: nothing may be found.",
+    "retained/retained": "Two {unit}s of a pair that stayed, and one is called {who}: nothing may be found.",
+    "blind": "An attack that sees records only, no model: nothing may be found, else {who} and unseen {unit}s are not "
+    "comparable.",
+    "planted": "A leak of AUC 0.65 is put into unseen {unit}s: it must be found.",
+    "permuted": "A coin swaps a {who} and an unseen {unit} within each pair: nothing may be found.",
 }
-"""What each control does."""
 _NO_LIMIT = "No limit was given, so that nothing can be exceeded. Give some with --limits."
 _BLUNT = (
     "A leak that was put in was not found, so that a small one would not show. What an interval excludes it excludes "
@@ -76,7 +76,16 @@ class GateLine:
 
 def gate_lines(result: Result) -> tuple[GateLine, ...]:
     """The limits, or that there are none, and then the controls."""
-    return (*_limits(result), *map(_control, result.controls))
+    return (*_limits(result), *(_control(control, result) for control in result.controls))
+
+
+def control_meaning(name: str, result: Result) -> str:
+    """What a control does, in words of those who are judged."""
+    return _CONTROLS.get(name, name).format(**_words(result))
+
+
+def _words(result: Result) -> dict[str, str]:
+    return {"who": result.attacked.name.lower(), "unit": result.unit}
 
 
 def gate_text(result: Result) -> str:
@@ -92,7 +101,7 @@ def _limits(result: Result) -> Iterator[GateLine]:
         yield GateLine(
             kind="limit",
             name=check.name,
-            meaning=LIMITS[check.name][1],
+            meaning=LIMITS[check.name][1].format(**_words(result)),
             state=State.INVALID if invalid else _OF_STANDING[check.standing],
             message=verdict.sentence if invalid else _found(check),
         )
@@ -111,7 +120,7 @@ def _found(check: LimitCheck) -> str:
     return f"{head}, and is {check.estimate:.3f} ({_ends(check)}; n = {check.n}, {check.method})."
 
 
-def _control(control: ControlResult) -> GateLine:
+def _control(control: ControlResult, result: Result) -> GateLine:
     blunt = control.name == "planted" and control.passed is False
     states = {True: State.PASSED, False: State.UNTESTED if blunt else State.FAILED, None: State.UNTESTED}
     message = f"AUC {control.auc.estimate:.3f} ({_ends(control.auc)})."
@@ -120,7 +129,7 @@ def _control(control: ControlResult) -> GateLine:
     return GateLine(
         kind="control",
         name=control.name,
-        meaning=CONTROLS.get(control.name, control.name),
+        meaning=control_meaning(control.name, result),
         state=states[control.passed],
         message=f"{message} {_BLUNT}" if blunt else message,
     )

@@ -1,6 +1,7 @@
 """Sentences that the terminal and the page share."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from aftertrace._figures import share
 from aftertrace.report._records import _interval, _shares
@@ -35,18 +36,26 @@ def release_sentences(result: Result) -> Iterator[str]:
         update = result.update
         yield (
             f"Accuracy on {update.queries} unseen {result.unit}s: {share(update.before)} before the update, "
-            f"{share(update.after)} after it; lost {_told(update.lost, _shares(update.lost))}."
+            f"{share(update.after)} after it; {_lost(update.lost)}."
         )
     if result.utility is not None:
         cost = result.utility
         yield (
-            f"The defense costs {_told(cost.accuracy_lost, _shares(cost.accuracy_lost))} of accuracy on unseen records "
-            f"({share(cost.accuracy)} without, {share(cost.defended_accuracy)} with it; {cost.queries} queries) and "
-            f"adds {_told(cost.brier_added, _interval(cost.brier_added, digits=3))} to the Brier score, the mean "
-            f"squared distance from the truth: 0 is certain and right, 2 certain and wrong."
+            f"The defense costs {_told(cost.accuracy_lost, _shares(cost.accuracy_lost))} of accuracy on "
+            f"{cost.queries} unseen {result.unit}s ({share(cost.accuracy)} without, {share(cost.defended_accuracy)} "
+            f"with it) and adds {_told(cost.brier_added, _interval(cost.brier_added, digits=3))} to the Brier score, "
+            f"the mean squared distance from the truth: 0 is certain and right, 2 certain and wrong."
         )
     if result.privacy is not None:
         yield result.privacy.sentence
+
+
+def _lost(found: Interval) -> str:
+    """Accuracy that was lost, or gained."""
+    if found.estimate < 0:
+        low, high = (None if end is None else -end for end in (found.high, found.low))
+        return f"gained {_told(found, _shares(replace(found, estimate=-found.estimate, low=low, high=high)))}"
+    return f"lost {_told(found, _shares(found))}"
 
 
 def queried(result: Result) -> str:

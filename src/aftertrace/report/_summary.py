@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from aftertrace._figures import percent, share
+from aftertrace._figures import bound, percent, share
 from aftertrace.report._advice import advice, headline, meaning
 from aftertrace.report._forest import AucScale, Dot
 from aftertrace.report._records import _BADGES, _interval, _shares
@@ -53,6 +53,7 @@ class Summary:
     advice: tuple[str, ...]
     measures: tuple[Measure, ...]
     scale: AucScale
+    limit: str
     dot: Dot | None
     auc: str
     auc_note: str
@@ -64,18 +65,19 @@ def summary(result: Result) -> Summary:
     verdict, counts = result.verdict, result.counts
     badge, tone = _BADGES[verdict.outcome]
     auc = result.attack(verdict.attack).auc
-    pairs = f"{counts.originals} originals, {counts.pairs} pairs" if counts.originals > 1 else "one pair of models"
+    pairs = f"{counts.originals} originals, {counts.pairs} pairs" if counts.originals > 1 else "One pair of models"
     scale = AucScale.of([auc], limit=verdict.limit)
     return Summary(
         badge=badge,
         tone=tone,
         headline=headline(result),
         sentence=verdict.sentence,
-        size=f"{result.data.name}: {pairs}, {queried(result)}.",
+        size=f"{pairs}; {queried(result)}. Data: {result.data.name}.",
         meaning=tuple(meaning(result)),
         advice=tuple(advice(result)),
         measures=tuple(measures(result)),
         scale=scale,
+        limit="" if verdict.limit is None else bound(verdict.limit),
         dot=None if verdict.outcome is Outcome.INVALID else scale.dot(auc),
         auc=f"{auc.estimate:.2f}",
         auc_note=_note(auc),
@@ -113,7 +115,11 @@ def _standing(check: LimitCheck | None, outcome: Outcome) -> tuple[str, str]:
 
 
 def _accepted(check: LimitCheck) -> str:
-    return f"{1 - check.limit:.2f} to {check.limit:.2f}" if check.name == "auc" else f"at most {percent(check.limit)}"
+    return (
+        f"{bound(1 - check.limit)} to {bound(check.limit)}"
+        if check.name == "auc"
+        else f"at most {percent(check.limit)}"
+    )
 
 
 def _found(name: str, result: Result) -> str:

@@ -27,6 +27,7 @@ from aftertrace.scenarios._persons import Persons
 from aftertrace.scenarios._sample import Sample
 from aftertrace.scenarios._scoring import Marks, ScoringTask, expected_rank, score_with
 from aftertrace.scenarios._slices import Groups, discoveries, every_group, slice_results
+from aftertrace.scenarios._told import told_of
 from aftertrace.scenarios._update import update_cost
 from aftertrace.scenarios._verdict import Judgement, judge
 from aftertrace.statistics import (
@@ -90,7 +91,7 @@ def assess(
         marks[longest_first[number].name] = mark
         progress("attacks", len(marks), len(attacks))
 
-    update = update_cost(target, confidence=judgement.confidence, persons=persons)
+    update = told_of(judgement.unit, update_cost(target, confidence=judgement.confidence, persons=persons))
     groups = every_group(target, groups or {}, persons)
     marks = {attack.name: marks[attack.name] for attack in attacks}
     confidence = target.confidence[:, [0, -1]]
@@ -135,14 +136,17 @@ def assess(
         verdict=verdict,
         # a person's confidence is the mean of that of his or her records, as the scores are
         scores=replace(Scores.of(target, {name: mark.target for name, mark in marks.items()}), phi=confidence),
-        slices=slice_results(
-            score,
-            target,
-            sample.rows,
-            groups,
-            confidence=judgement.confidence,
-            crossed=judgement.crossed,
-            rng=rng_for(judgement.seed, Stream.SIGN_FLIP, "slices"),
+        slices=told_of(
+            judgement.unit,
+            slice_results(
+                score,
+                target,
+                sample.rows,
+                groups,
+                confidence=judgement.confidence,
+                crossed=judgement.crossed,
+                rng=rng_for(judgement.seed, Stream.SIGN_FLIP, "slices"),
+            ),
         ),
         discoveries=told,
         update=update,

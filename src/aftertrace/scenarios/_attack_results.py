@@ -10,6 +10,7 @@ from aftertrace.results import AgainstClassical, AttackResult
 from aftertrace.scenarios._crossfit import FOLDS
 from aftertrace.scenarios._sample import Sample
 from aftertrace.scenarios._scoring import Marks
+from aftertrace.scenarios._told import told_of
 from aftertrace.statistics import (
     Degradation,
     RateAtFpr,
@@ -51,7 +52,7 @@ def judge_attack(
     feature, classifier = (
         (attack.feature.value, attack.classifier) if isinstance(attack, FeatureAttack) else (None, None)
     )
-    return AttackResult(
+    found = AttackResult(
         name=attack.name,
         feature=feature,
         classifier=classifier,
@@ -65,6 +66,7 @@ def judge_attack(
         notes=tuple(notes),
         shadow=attack.needs.shadow.value,
     )
+    return told_of(sample.judgement.unit, found)
 
 
 def _rate(mark: Marks, fpr: float, sample: Sample) -> RateAtFpr:

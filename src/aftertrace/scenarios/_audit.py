@@ -170,7 +170,7 @@ def audit_posteriors(
     )
     result = Result(
         title=f"{judged.n_versions} versions of a model" if judged.n_versions > 2 else "two versions of a model",
-        verdict=_offering(assessment, settings),
+        verdict=_offering(assessment, settings, unit),
         attacks=assessment.attacks,
         controls=assessment.controls,
         counts=counts,
@@ -184,7 +184,7 @@ def audit_posteriors(
         ),
         settings=_settings(judgement, settings, shadow),
         threat_model=tuple(audit_threat_model(judged, has_shadow=shadow is not None)),
-        not_tested=tuple(audit_not_tested(judged, has_shadow=shadow is not None)),
+        not_tested=tuple(audit_not_tested(judged, unit, has_shadow=shadow is not None)),
         notes=notes,
         slices=assessment.slices,
         discoveries=assessment.discoveries,
@@ -247,10 +247,14 @@ def _attacks_on(table: Posteriors, shadow: ShadowSide | None) -> tuple[list[Atta
     return [*own, *AUDITOR], []
 
 
-def _offering(assessment: Assessment, settings: AuditSettings) -> Verdict:
-    """The verdict, with matching offered where deleted and unseen records are not comparable."""
+def _offering(assessment: Assessment, settings: AuditSettings, unit: DeletionUnit) -> Verdict:
+    """The verdict, with matching offered where deleted and unseen records are not comparable; persons have none."""
     verdict = assessment.verdict
-    if not settings.match and any(each.name == BLIND and each.passed is False for each in assessment.controls):
+    if (
+        unit == "record"
+        and not settings.match
+        and any(each.name == BLIND and each.passed is False for each in assessment.controls)
+    ):
         return replace(verdict, sentence=f"{verdict.sentence} {OFFER}")
     return verdict
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from aftertrace._figures import share
 from aftertrace.posteriors import Kind, Posteriors, Role
-from aftertrace.results import Counts
+from aftertrace.results import Counts, DeletionUnit
 from aftertrace.scenarios._crossfit import FEWEST
 from aftertrace.scenarios._shadow import ShadowSide
 from aftertrace.statistics import Matching
@@ -34,15 +34,15 @@ def audit_threat_model(table: Posteriors, *, has_shadow: bool) -> Iterator[str]:
         )
 
 
-def audit_not_tested(table: Posteriors, *, has_shadow: bool) -> Iterator[str]:
+def audit_not_tested(table: Posteriors, unit: DeletionUnit, *, has_shadow: bool) -> Iterator[str]:
     yield "Whether the records were deleted at all: a deletion that was not done does not show."
     if not has_shadow:
         yield "Attackers with shadow models: they need a simulation of the training."
     versions = "" if table.n_versions > 2 else "more than two versions, "
     yield f"Attackers who see only predicted classes, {versions}or the model's parameters."
     yield (
-        "Whether deleted and unseen records are comparable in what the control blind does not see: both must be draws "
-        "of one population."
+        f"Whether deleted and unseen {unit}s are comparable in what the control blind does not see: both must be draws "
+        f"of one population."
     )
 
 
@@ -68,18 +68,19 @@ def audit_notes(
     left_out: Sequence[str],
 ) -> Iterator[str]:
     """`table`: the queries of `person`s, if persons are `judged`; `tied`: roles to records that originals share."""
+    unit: DeletionUnit = "record" if person is None else "person"
     if counts.originals == 1:
         yield (
-            f"One pair of models: intervals are over {'records' if person is None else 'persons'} and hold for this "
-            f"pair only; another training run may leak more or less."
+            f"One pair of models: intervals are over {unit}s and hold for this pair only; another training run may "
+            f"leak more or less."
         )
     elif tied:
         yield (
-            "Several originals share records whose role is always the same: intervals are over originals and records, "
-            "and wide; tests over originals take the records as given."
+            f"Several originals share {unit}s whose role is always the same: intervals are over originals and {unit}s, "
+            f"and wide; tests over originals take the {unit}s as given."
         )
     elif len(np.unique(judged.record)) < len(judged):
-        yield "Some records are queried at several pairs: intervals over originals take the records as given."
+        yield f"Some {unit}s are queried at several pairs: intervals over originals take the {unit}s as given."
     if person is not None:
         yield (
             f"{len(table)} records of {len(np.unique(person))} persons: a person's score is the mean of that of "
@@ -88,7 +89,7 @@ def audit_notes(
     yield from _sample_notes(judged, counts)
     yield from _unmoved_notes(table, "records of " if person is not None else "")
     if left_out:
-        yield f"Left out, as they need further unseen records that enter no figure: {', '.join(left_out)}."
+        yield f"Left out, as they need further unseen {unit}s that enter no figure: {', '.join(left_out)}."
     if table.sum_deviation > 1e-6:
         yield f"Rows of posteriors sum to 1 within {table.sum_deviation:.1e}."
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from aftertrace.results import AttackResult, DeletionUnit, Discoveries, LimitCheck, Limits, SequentialResult, UpdateCost
+from aftertrace.scenarios._told import told_of
 from aftertrace.statistics import Interval, RateAtFpr
 
 STRICT_FPR = 0.01
@@ -23,7 +24,7 @@ def limit_checks(
     The AUC's interval is the attack's, or the last of a confidence sequence. `repeated`: several pairs of one original
     ask about the same records, so that only the AUC has an interval that knows of it.
     """
-    return tuple(_checks(limits, found, discoveries, update, sequence, repeated, unit))
+    return told_of(unit, tuple(_checks(limits, found, discoveries, update, sequence, repeated)))
 
 
 def _checks(
@@ -33,7 +34,6 @@ def _checks(
     update: UpdateCost | None,
     sequence: SequentialResult | None,
     repeated: bool,
-    unit: DeletionUnit,
 ) -> Iterator[LimitCheck]:
     confidence = found.auc.confidence
     for name, limit in limits.given().items():
@@ -47,7 +47,7 @@ def _checks(
             case "tpr_at_1pct":
                 measured = _rate(next(rate for rate in found.rates if rate.fpr == STRICT_FPR))
             case "per_record":
-                measured = _told(discoveries, unit)
+                measured = _told(discoveries)
             case _:
                 measured = "no accuracy: the models give scores only" if update is None else update.lost
         if isinstance(measured, str):
@@ -75,8 +75,8 @@ def _rate(rate: RateAtFpr) -> Interval | str:
     return rate.tpr if new is None or new.n == 1 else new
 
 
-def _told(found: Discoveries, unit: DeletionUnit) -> Interval | str:
+def _told(found: Discoveries) -> Interval | str:
     """The share of deleted records that can be told one by one."""
     if found.unseen < found.needed:
-        return f"{found.needed} unseen {unit}s beside an original are needed to tell single ones, got {found.unseen}"
+        return f"{found.needed} unseen records beside an original are needed to tell single ones, got {found.unseen}"
     return "no deletion was tested alone" if found.share is None else found.share

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from aftertrace._random import Stream, rng_for
 from aftertrace.posteriors import Features, Posteriors, Role
 from aftertrace.results import ControlResult
+from aftertrace.scenarios._told import told_of
 from aftertrace.scenarios._verdict import BLIND, PLANTED, Judgement
 from aftertrace.statistics import (
     PLANTED_AUC,
@@ -99,7 +100,7 @@ def _null(
     judgement: Judgement,
 ) -> ControlResult:
     if not (called_deleted.any() and not called_deleted.all()):
-        return _untested(name, judgement, CONTROL_CONFIDENCE, "not enough queries of that role in a pair")
+        return _untested(name, judgement, CONTROL_CONFIDENCE, f"not enough {judgement.unit}s of that role in a pair")
     auc = _interval(score[rows], called_deleted, target, rows, CONTROL_CONFIDENCE, judgement)
     if auc.low is None or auc.high is None:
         return ControlResult(name=name, attack=judgement.attack, auc=auc, passed=None, note=auc.note)
@@ -158,7 +159,9 @@ def _planted(
 ) -> ControlResult:
     """Unseen queries with a leak put in: an audit of this size must find it."""
     if not (called_deleted.any() and not called_deleted.all()):
-        return _untested(PLANTED, judgement, judgement.confidence, "not enough queries of that role in a pair")
+        return _untested(
+            PLANTED, judgement, judgement.confidence, f"not enough {judgement.unit}s of that role in a pair"
+        )
     original = target.original[rows]
     planted = planted_leak(score[rows], called_deleted, original, auc=PLANTED_AUC, rng=_rng(judgement, PLANTED))
     auc = _interval(planted, called_deleted, target, rows, judgement.confidence, judgement)
@@ -176,11 +179,12 @@ def _interval(
     judgement: Judgement,
 ) -> Interval:
     original, record = target.original[rows], target.record[rows]
-    return interval_of(score, called_deleted, original, confidence, record=record, is_crossed=judgement.crossed)
+    found = interval_of(score, called_deleted, original, confidence, record=record, is_crossed=judgement.crossed)
+    return told_of(judgement.unit, found)
 
 
 def _untested(name: str, judgement: Judgement, confidence: float, note: str) -> ControlResult:
-    nothing = Interval(estimate=0.5, low=None, high=None, confidence=confidence, n=0, method="none", note="no queries")
+    nothing = Interval(estimate=0.5, low=None, high=None, confidence=confidence, n=0, method="none", note=note)
     return ControlResult(name=name, attack=judgement.attack, auc=nothing, passed=None, note=note)
 
 

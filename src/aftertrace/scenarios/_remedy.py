@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,7 @@ def what_if(
     chosen = _half(target, person, judgement.seed)
     halves = [trained.part(rows) for rows in (chosen, ~chosen)]
     if not all(_has_both_roles(half.target) for half in halves):
-        return Remedy(sentence=TOO_FEW)
+        return Remedy(sentence=TOO_FEW.format(unit=_units(person)))
     yardstick = Yardstick.of(attack, judgement, halves[0], adversary=adversary)
     candidates = {each.name: each for each in release_candidates(len(target.classes))}
     strict = yardstick.for_one_of(len(candidates))
@@ -123,12 +124,21 @@ def _has_both_roles(target: Posteriors) -> bool:
 def _halved(halves: Sequence[Trained], judgement: Judgement) -> Remedy:
     """What chooses and what confirms, before anything is known of the options."""
     tables = [half.target for half in halves]
-    notes = (*left_out(len(tables[0].classes)), *((SHARED,) if judgement.crossed else ()))
+    unit = _units(halves[0].person)
+    notes = (*left_out(len(tables[0].classes)), *((SHARED.format(unit=unit),) if judgement.crossed else ()))
     if len(np.unique(np.concatenate([table.original for table in tables]))) > 1:
         sizes = [len(np.unique(table.original)) for table in tables]
         return Remedy(sentence="", unit="originals", choosing=sizes[0], confirming=sizes[1], notes=notes)
-    if any(half.person is None for half in halves):
-        sizes = [int(table.is_compared.sum()) for table in tables]
-        return Remedy(sentence="", unit="records", choosing=sizes[0], confirming=sizes[1], notes=(ONE_PAIR, *notes))
-    sizes = [len(np.unique(half.person[half.target.is_compared])) for half in halves if half.person is not None]
-    return Remedy(sentence="", unit="persons", choosing=sizes[0], confirming=sizes[1], notes=(ONE_PAIR, *notes))
+    sizes = [_compared(half) for half in halves]
+    notes = (ONE_PAIR.format(unit=unit), *notes)
+    return Remedy(sentence="", unit=unit, choosing=sizes[0], confirming=sizes[1], notes=notes)
+
+
+def _units(person: Ints | None) -> Literal["records", "persons"]:
+    return "records" if person is None else "persons"
+
+
+def _compared(half: Trained) -> int:
+    """How many records, or persons, are compared."""
+    rows = half.target.is_compared
+    return int(rows.sum()) if half.person is None else len(np.unique(half.person[rows]))

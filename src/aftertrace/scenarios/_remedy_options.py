@@ -22,6 +22,7 @@ from aftertrace.scenarios._remedy_words import excess, why_not
 from aftertrace.scenarios._sample import Sample
 from aftertrace.scenarios._scoring import ScoringTask, score_with
 from aftertrace.scenarios._slices import discoveries
+from aftertrace.scenarios._told import told_of
 from aftertrace.scenarios._update import mean_by_original, mean_lost
 from aftertrace.scenarios._verdict import Judgement
 from aftertrace.statistics import Interval
@@ -204,12 +205,13 @@ class _Costs:
             accuracy_lost, brier_added = (_nothing(each) for each in (accuracy_lost, brier_added))
         update = mean_lost(by_update, own, confidence)
         after = float(then.mean())
-        return cls(
+        found = cls(
             update=UpdateCost(queries=len(unit), before=after + update.estimate, after=after, lost=update),
             accuracy=after,
             accuracy_lost=accuracy_lost,
             brier_added=brier_added,
         )
+        return told_of(yardstick.judgement.unit, found)
 
 
 def _at_unseen(shown: _Shown) -> tuple[NDArray[np.float64], Ints]:

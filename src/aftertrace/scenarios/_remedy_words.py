@@ -5,16 +5,17 @@ from collections.abc import Sequence
 
 from aftertrace._figures import percent, share
 from aftertrace.results import AttackResult, LimitCheck, Remedy, RemedyOption, Standing
-from aftertrace.scenarios._verdict import Judgement
+from aftertrace.scenarios._verdict import Judgement, bound_of, figure_of
 
 ONE_PAIR = (
-    "One pair of models: its records were halved to choose and to confirm, and all of this holds for that pair only."
+    "One pair of models: its {unit} were halved to choose and to confirm, and all of this holds for that pair only."
 )
+"""`unit`: "records" or "persons"."""
 TOO_FEW = (
-    "What would pass cannot be told: one half of the deleted and unseen records must choose, the other confirm, and "
+    "What would pass cannot be told: one half of the deleted and unseen {unit} must choose, the other confirm, and "
     "there are too few of them."
 )
-SHARED = "Both halves share their unseen records: what confirms is not wholly apart from what chose."
+SHARED = "Both halves share their unseen {unit}: what confirms is not wholly apart from what chose."
 LEAST = 0.0005
 """What three decimals show."""
 MOST_TIMES = 10
@@ -122,25 +123,21 @@ def _figures(checks: Sequence[LimitCheck]) -> str:
 
 
 def _figure(check: LimitCheck) -> str:
-    """Such as: AUC 0.520 (95 % interval 0.490 to 0.550) lies within the limit of 0.6. Shares are percent."""
-    is_auc = check.name == "auc"
-    name, limit = _NAMES[check.name], f"the limit of {f'{check.limit:g}' if is_auc else percent(check.limit)}"
-
-    def words(value: float) -> str:
-        return f"{value:.3f}" if is_auc else share(value)
-
+    """Such as: AUC 0.52 (95 % interval 0.49 to 0.55) lies within the limit of 0.60. Shares are percent."""
+    name = _NAMES[check.name]
     if check.estimate is None:
         return f"{name} could not be measured ({check.note})"
+    found = figure_of(check, check.estimate)
     if check.low is None or check.high is None:
-        return f"{name} {words(check.estimate)} has no interval ({check.note.removeprefix('no interval: ')})"
+        return f"{name} {found} has no interval ({check.note.removeprefix('no interval: ')})"
     stands = {
         Standing.WITHIN: "lies within",
         Standing.EXCEEDED: "lies beyond",
         Standing.UNDECIDED: "reaches across",
     }[check.standing]
     return (
-        f"{name} {words(check.estimate)} ({percent(check.confidence)} interval {words(check.low)} to "
-        f"{words(check.high)}) {stands} {limit}"
+        f"{name} {found} ({percent(check.confidence)} interval {figure_of(check, check.low)} to "
+        f"{figure_of(check, check.high)}) {stands} the limit of {bound_of(check)}"
     )
 
 

@@ -39,6 +39,7 @@ from aftertrace.scenarios._sequential import MOST_ORIGINALS, decide
 from aftertrace.scenarios._sides import attacked, drawn_units, person_at, released, simulations_of
 from aftertrace.scenarios._simulate import Probe, Simulation, warm_up
 from aftertrace.scenarios._statements import not_tested, run_notes, threat_model
+from aftertrace.scenarios._told import told_of
 from aftertrace.scenarios._toml import to_toml
 from aftertrace.scenarios._units import obtain, side_of
 from aftertrace.scenarios._verdict import Judgement
@@ -134,7 +135,8 @@ def run_experiment(
     shadow = released(experiment, "shadow", attacked(experiment, simulations, "shadow", shadow))
     target = released(experiment, "target", undefended)
     persons = Persons.at(target, person_at(experiment, simulations, "target", target))
-    utility = None if experiment.defense == "none" else utility_cost(undefended, target)
+    unit = None if persons is None else persons.group
+    utility = None if experiment.defense == "none" else utility_cost(undefended, target, unit=unit)
     verdict = experiment.verdict
     judgement = Judgement(
         attack=verdict.attack,
@@ -166,7 +168,7 @@ def run_experiment(
     overfitting = overfitting_of(target_facts)
     result = replace(
         result_of(experiment, procedure, data, assessment, counts, training, overfitting, sequence),
-        utility=utility,
+        utility=told_of(judgement.unit, utility),
         privacy=privacy_of(
             experiment, simulations["target"], [unit for unit in drawn if unit.side == "target"], assessment
         ),

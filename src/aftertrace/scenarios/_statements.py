@@ -121,8 +121,8 @@ def run_notes(
         )
     if experiment.scenario.pools == "fixed":
         notes.append(
-            "Fixed pools, for reproduction only: roles are tied to records. Intervals are over originals and records, "
-            "and wide; tests over originals take the records as given, and in leak-free audits of this design are "
+            f"Fixed pools, for reproduction only: roles are tied to {unit}s. Intervals are over originals and {unit}s, "
+            f"and wide; tests over originals take the {unit}s as given, and in leak-free audits of this design are "
             'significant far too often. For a verdict use pools = "redrawn".'
         )
     if counts.unconverged:

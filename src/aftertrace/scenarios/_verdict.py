@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from aftertrace._figures import percent, share
+from aftertrace._figures import beside, bound, percent, share
 from aftertrace.errors import InputError
 from aftertrace.results import (
     AttackResult,
@@ -84,7 +84,7 @@ def judge(
     is_blunt = any(control.passed is False and control.name == PLANTED for control in controls)
     more = None
     if failed:
-        outcome, sentence = Outcome.INVALID, _invalid(failed, controls)
+        outcome, sentence = Outcome.INVALID, _invalid(failed, controls, judgement.unit)
     elif checks:
         outcome = _of_checks(checks)
         undecided = next((each for each in checks if each.name == "auc" and each.standing is Standing.UNDECIDED), None)
@@ -120,16 +120,16 @@ def _of_checks(checks: Sequence[LimitCheck]) -> Outcome:
     return Outcome.INCONCLUSIVE if any(c.standing is Standing.UNDECIDED for c in checks) else Outcome.WITHIN
 
 
-def _invalid(failed: Sequence[str], controls: Sequence[ControlResult]) -> str:
+def _invalid(failed: Sequence[str], controls: Sequence[ControlResult], unit: DeletionUnit) -> str:
     if failed == [BLIND]:
         differs = next(each.note.partition("; ")[2] for each in controls if each.name == BLIND)
         return (
-            "This audit is invalid: deleted and unseen records differ by themselves (the control blind tells them "
+            f"This audit is invalid: deleted and unseen {unit}s differ by themselves (the control blind tells them "
             "apart without any model), so a score may say what they are instead of what happened to them"
-            f"{differs and ': '}{differs}. Compare records that were drawn alike."
+            f"{differs and ': '}{differs}. Compare {unit}s that were drawn alike."
         )
     return (
-        f"This audit is invalid: the control {' and '.join(failed)} finds a difference between queries whose "
+        f"This audit is invalid: the control {' and '.join(failed)} finds a difference between {unit}s whose "
         f"roles are exchangeable, so no figure here can be trusted."
     )
 
@@ -174,7 +174,7 @@ def _limits_sentence(
             return f"The update costs more accuracy than allowed: {words}."
     if judgement.sequence is not None:
         return f"Inconclusive: {words}; allow more originals, or another limit."
-    return f"Inconclusive: {words}; {_would_decide(more, alone=len(told) == 1)}."
+    return f"Inconclusive: {words}; {_would_decide(more, judgement.unit, alone=len(told) == 1)}."
 
 
 def _check_words(check: LimitCheck, judgement: Judgement) -> str:
@@ -188,27 +188,32 @@ def _check_words(check: LimitCheck, judgement: Judgement) -> str:
     }[check.name]
     if check.estimate is None:
         return f"{name.rstrip(',')} could not be measured ({check.note})"
-    found = _figure(check, check.estimate)
+    found = figure_of(check, check.estimate)
     if check.low is None or check.high is None:
         return f"{name} {found}, has no interval ({check.note.removeprefix('no interval: ')})"
     kind = "interval" if judgement.sequence is None or check.name != "auc" else "confidence sequence"
     units = "" if kind == "interval" else f", {check.n} originals"
+    comma = "," if name.endswith(",") else ""
     figure = (
-        f"{name} {found} ({percent(check.confidence)} {kind} {_figure(check, check.low)} to "
-        f"{_figure(check, check.high)}{units})"
+        f"{name} {found} ({percent(check.confidence)} {kind} {figure_of(check, check.low)} to "
+        f"{figure_of(check, check.high)}{units}){comma}"
     )
     words = {
         Standing.EXCEEDED: "lies beyond the limit of",
         Standing.WITHIN: "lies within the limit of",
         Standing.UNDECIDED: "reaches across the limit of",
     }
-    limit = f"{check.limit:.2f}" if check.name == "auc" else percent(check.limit)
-    return f"{figure} {words[check.standing]} {limit}"
+    return f"{figure} {words[check.standing]} {bound_of(check)}"
 
 
-def _figure(check: LimitCheck, value: float) -> str:
+def figure_of(check: LimitCheck, value: float) -> str:
     """An AUC as a fraction, a share in percent."""
-    return f"{value:.2f}" if check.name == "auc" else share(value)
+    return beside(check.limit, value) if check.name == "auc" else share(value)
+
+
+def bound_of(check: LimitCheck) -> str:
+    """Its limit in the same words."""
+    return bound(check.limit) if check.name == "auc" else percent(check.limit)
 
 
 def _over(found: AttackResult) -> str:
@@ -233,15 +238,15 @@ def _sentence(outcome: Outcome, found: AttackResult, judgement: Judgement) -> st
         case Outcome.INCONCLUSIVE:
             return (
                 f"Inconclusive: {figure} includes one half, and a planted leak of AUC {PLANTED_AUC:.2f} is not found "
-                f"in so few queries either; more originals or records would tell."
+                f"among so few {judgement.unit}s either; more originals or {judgement.unit}s would tell."
             )
     return f"No leak is shown: {figure} includes one half, which is not a proof that there is none."
 
 
-def _would_decide(more: int | None, *, alone: bool) -> str:
+def _would_decide(more: int | None, unit: DeletionUnit, *, alone: bool) -> str:
     """`more` would decide the AUC, and all if that `alone` is open."""
     if more is None:
-        return "more originals or records would decide"
+        return f"more originals or {unit}s would decide"
     what = "decide" if alone else "decide the AUC"
     if more > MOST_MORE:
         return f"more than {MOST_MORE} more originals would be needed to {what}: the limit is too near"

@@ -2,6 +2,7 @@
 
 import shlex
 import tomllib
+from collections.abc import Iterable
 
 from aftertrace.results import Widening
 from aftertrace.scenarios._blanks import BLANK, blanks
@@ -10,16 +11,16 @@ from aftertrace.scenarios._starter import ORIGINALS, SIMULATION, Pair, starter
 from aftertrace.statistics import MIN_ORIGINALS
 
 _CAN = (
-    "Whether the deletions of these records from this model show more than guessing explains, with an interval over "
-    "records.",
-    "Which of these records are most exposed, and which groups of them.",
+    "Whether the deletions of these {unit}s from this model show more than guessing explains, with an interval over "
+    "{unit}s.",
+    "Which of these {unit}s are most exposed, and which groups of them.",
     "Whether a limit is exceeded for this pair.",
 )
 _CANNOT = (
     "How the next update will fare: another training run, seed or deletion may leak more or less, and the interval "
     "does not cover that.",
-    "How an attacker fares who trained models on the very records in question.",
-    "Rates at false alarms rarer than about ten in the unseen records at hand.",
+    "How an attacker fares who trained models on the very {unit}s in question.",
+    "Rates at false alarms rarer than about ten in the unseen {unit}s at hand.",
 )
 _PAGE = (
     "How to name a pipeline, a network or a command there is on the page Your own training of the documentation "
@@ -30,8 +31,12 @@ _PAGE = (
 def widening_of(pair: Pair, shadow: ShadowSide | None) -> Widening:
     """The recipe: simulate many originals with the user's own training, delete from each, and attack them all."""
     if shadow is not None:
-        return _of_shadow_side(shadow)
-    return _by_hand() if pair.scores else _from_start(pair)
+        return _of_shadow_side(pair, shadow)
+    return _by_hand(pair) if pair.scores else _from_start(pair)
+
+
+def _of(pair: Pair, sentences: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sentence.format(unit=pair.unit) for sentence in sentences)
 
 
 def _from_start(pair: Pair) -> Widening:
@@ -39,9 +44,9 @@ def _from_start(pair: Pair) -> Widening:
     missing = ", ".join(blanks(tomllib.loads(text)))
     plan, run = f"aftertrace plan {SIMULATION}", f"aftertrace run {SIMULATION}"
     return Widening(
-        can=_CAN,
-        cannot=_CANNOT,
-        how="Train many models as you train yours, delete records from each, and attack them all.",
+        can=_of(pair, _CAN),
+        cannot=_of(pair, _CANNOT),
+        how=f"Train many models as you train yours, delete {pair.unit}s from each, and attack them all.",
         cost=f"This trains {pair.product()} models like yours: on two sides, the attacker's and the one attacked, "
         f"{ORIGINALS} originals and {pair.pairs} updates of each. The fewest that have an interval are {MIN_ORIGINALS} "
         f"originals on either side, {pair.product(MIN_ORIGINALS)} models.",
@@ -58,13 +63,13 @@ def _from_start(pair: Pair) -> Widening:
     )
 
 
-def _of_shadow_side(shadow: ShadowSide) -> Widening:
+def _of_shadow_side(pair: Pair, shadow: ShadowSide) -> Widening:
     side, source = shadow.experiment.scenario.target, shlex.quote(shadow.source)
     command = f"aftertrace run {source}"
     models = side.originals * (1 + side.pairs)
     return Widening(
-        can=_CAN,
-        cannot=_CANNOT,
+        can=_of(pair, _CAN),
+        cannot=_of(pair, _CANNOT),
         how="The training of the shadow side, simulated for the target side too.",
         cost=f"This trains {side.originals} x {1 + side.pairs} = {models} models like yours: {side.originals} "
         f"originals and {side.pairs} updates of each. The shadow models are trained already.",
@@ -77,12 +82,12 @@ def _of_shadow_side(shadow: ShadowSide) -> Widening:
     )
 
 
-def _by_hand() -> Widening:
+def _by_hand(pair: Pair) -> Widening:
     return Widening(
-        can=_CAN,
-        cannot=_CANNOT,
+        can=_of(pair, _CAN),
+        cannot=_of(pair, _CANNOT),
         how="Models that give one number for each record cannot be trained by a simulation, which trains classifiers: "
-        "train several as you trained these, delete other records from each, and audit them together.",
+        f"train several as you trained these, delete other {pair.unit}s from each, and audit them together.",
         cost=f"Each pair takes two trainings. The fewest that have an interval are {MIN_ORIGINALS} pairs of different "
         f"originals.",
         steps=(
