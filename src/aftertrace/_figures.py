@@ -15,8 +15,8 @@ def percent(value: float) -> str:
 
 
 def bound(limit: float) -> str:
-    """A limit of an AUC, with two digits, or as many as it has."""
-    return f"{limit:.2f}" if round(limit, 2) == limit else f"{limit:.4g}"
+    """A limit of an AUC, with two digits, or three where it has more."""
+    return f"{limit:.2f}" if abs(round(limit, 2) - limit) < 0.0005 else f"{limit:.3f}"
 
 
 def beside(limit: float, value: float) -> str:

@@ -187,7 +187,7 @@ def _check_words(check: LimitCheck, judgement: Judgement) -> str:
         "accuracy_loss": f"the accuracy lost on unseen {judgement.unit}s,",
     }[check.name]
     if check.estimate is None:
-        return f"{name.rstrip(',')} could not be measured ({check.note})"
+        return f"{name.rstrip(',')} could not be measured"
     found = figure_of(check, check.estimate)
     if check.low is None or check.high is None:
         return f"{name} {found}, has no interval ({check.note.removeprefix('no interval: ')})"
