@@ -1,7 +1,9 @@
-"""What addresses an imported classifier: all that its functions hold, and the files that they stand in."""
+"""What addresses imported classifiers and networks: what functions hold, the files they stand in, what these import."""
 
 import importlib
 import sys
+from functools import lru_cache, partial, wraps
+from types import ModuleType
 
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -10,7 +12,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from aftertrace._hashing import digest
 from aftertrace.errors import UnsupportedError
-from aftertrace.trainers import Model, SklearnTrainer
+from aftertrace.trainers import ImportedNetwork, Model, SklearnTrainer
 
 CODE = """
 from sklearn.linear_model import LogisticRegression
@@ -26,18 +28,84 @@ def classifier(k=1, unused=0):
 """
 
 
+NETWORK = """
+import torch
+from own_package import layers
+from .parts.widths import WIDTH
+class Net(torch.nn.Module):
+    def __init__(self, n_features, n_classes):
+        super().__init__()
+        self.layer = layers.Layer(n_features, n_classes)
+    def forward(self, x):
+        return self.layer(x)
+def net(n_features, n_classes):
+    return Net(n_features, n_classes)
+def classifier():
+    from sklearn.linear_model import LogisticRegression
+    return LogisticRegression(C=WIDTH)
+"""
+LAYERS = """
+import torch
+try:
+    import own_missing
+except ImportError:
+    pass
+def of(width):
+    import own_sizes.small
+    return width * own_sizes.small.FACTOR
+class Layer(torch.nn.Linear):
+    pass
+"""
+FILES = {
+    "own_package/__init__.py": "",
+    "own_package/training.py": NETWORK,
+    "own_package/layers.py": LAYERS,
+    "own_package/parts/widths.py": "WIDTH = 3",
+    "own_package/never.py": "",
+    "own_sizes/__init__.py": "",
+    "own_sizes/small.py": "FACTOR = 2",
+}
+
+
+def forget_own_modules():
+    for name in [name for name in sys.modules if name.startswith("own_")]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+
+
 @pytest.fixture
 def address(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
 
     def address_of(code, **params):
-        sys.modules.pop("own_training", None)
+        forget_own_modules()
         (tmp_path / "own_training.py").write_text(code)
-        importlib.invalidate_caches()
         return digest(Model(name="own_training:classifier", params=params).trainer())
 
     yield address_of
-    sys.modules.pop("own_training", None)
+    forget_own_modules()
+
+
+@pytest.fixture
+def package_address(tmp_path, monkeypatch):
+    """The address of `own_package.training:name` once `file` has another line."""
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, code in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_text(code)
+
+    def address_of(name, edited=None):
+        forget_own_modules()
+        if edited is not None:
+            (tmp_path / edited).write_text(FILES[edited] + "\nEDITED = True\n")
+        try:
+            return digest(Model(name=f"own_package.training:{name}").trainer())
+        finally:
+            if edited is not None:
+                (tmp_path / edited).write_text(FILES[edited])
+
+    yield address_of
+    forget_own_modules()
 
 
 def of(function):
@@ -46,6 +114,21 @@ def of(function):
 
 def scaled(by):
     return lambda x, /, shift=by, *, factor=1: x * factor + shift
+
+
+def decorated(by):
+    def decorate(function):
+        @wraps(function)
+        def other(x):
+            return by * function(x)
+
+        return other
+
+    return decorate
+
+
+def plain(x):
+    return x
 
 
 class Scale:
@@ -62,10 +145,79 @@ def test_parameters_and_the_file_of_the_maker(address):
     assert len({address(CODE, k=1), *other}) == 4
 
 
+@pytest.mark.parametrize("name", ["Net", "net", "classifier"])
+def test_files_of_ones_own_that_are_imported(name, package_address):
+    """Whether one imports them as a module, a value, below a function or through another file."""
+    before = package_address(name)
+    seen = {file for file in FILES if package_address(name, file) != before}
+    assert seen == set(FILES) - {"own_package/never.py"}
+    assert package_address(name) == before
+
+
 def test_what_a_function_holds():
     assert of(scaled(1)) == of(scaled(1))
     assert of(scaled(1)) != of(scaled(2))
     assert of(["a", "b"].index) != of(["b", "a"].index)
+
+
+def test_what_a_function_decorates():
+    assert of(decorated(1)(plain)) == of(decorated(1)(plain))
+    assert len({of(decorated(1)(plain)), of(decorated(2)(plain)), of(plain), of(lru_cache(plain))}) == 4
+    assert of(lru_cache(scaled(1))) != of(lru_cache(scaled(2)))
+
+
+def test_functions_made_of_others_make_networks(monkeypatch):
+    from torch.nn import Linear
+
+    made = ModuleType("own_made")
+    monkeypatch.setitem(sys.modules, "own_made", made)
+
+    def network(maker):
+        made.net = maker
+        return digest(ImportedNetwork("own_made:net"))
+
+    def outputs(n):
+        return lambda n_features: Linear(n_features, n)
+
+    assert network(outputs(2)) == network(outputs(2)) != network(outputs(3))
+    assert network(partial(Linear, out_features=2)) != network(partial(Linear, out_features=3))
+
+
+def test_a_class_made_in_a_notebook_is_its_methods(tmp_path):
+    """Whose module has no file, but each of whose functions has the text of its cell."""
+
+    def cell(answer):
+        path = tmp_path / f"{answer}.py"
+        path.write_text(
+            f"from sklearn.base import BaseEstimator\n"
+            f"class Own(BaseEstimator):\n    def predict_proba(self, x):\n        return {answer}\n"
+        )
+        made = {"__name__": "own_notebook"}
+        exec(compile(path.read_text(), path, "exec"), made)
+        return digest(SklearnTrainer(made["Own"]()))
+
+    assert cell(1) == cell(1) != cell(2)
+
+
+OWN_CLASS = """
+from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression
+class Own(BaseEstimator):
+    def __init__(self, code=1, kind=None):
+        self.code, self.kind = code, kind
+    def predict_proba(self, x):
+        return 1.0
+"""
+
+
+@pytest.mark.parametrize("made", ["Own()", "LogisticRegression(class_weight={0: Own})"])
+def test_a_class_is_its_file(made, address):
+    """Also as a parameter, and where a parameter is called `code`."""
+    addresses = set()
+    for answer in ("1.0", "2.0"):
+        address(f"{OWN_CLASS}\ndef classifier():\n    return {made}\n".replace("1.0", answer))
+        addresses.add(digest(SklearnTrainer(sys.modules["own_training"].classifier())))
+    assert len(addresses) == 2
 
 
 def test_what_cannot_be_addressed_is_refused():

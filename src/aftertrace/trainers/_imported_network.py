@@ -1,15 +1,14 @@
 """Any `torch.nn.Module` by its import path, as a network."""
 
-import hashlib
 import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from aftertrace.errors import InputError
 from aftertrace.models import imported
+from aftertrace.trainers._addresses import described
 from aftertrace.trainers._image_networks import check_columns
 
 if TYPE_CHECKING:
@@ -28,8 +27,9 @@ class ImportedNetwork:
     [Q, *shape], and must return logits [Q, K], not probabilities; it is asked for two answers when it is made, so
     that anything else is told before training. Dropout that is no `nn.Dropout` layer draws from torch's generator.
 
-    A run is addressed by path, `params`, `shape` and the text of the file that defines it: an edit there makes
-    new runs. What that file imports is not looked at: after a change elsewhere, start a new run yourself.
+    A run is addressed by path, `params`, `shape`, what a function holds, the file that defines it and the files of
+    your own that this imports: an edit there makes new runs. After a change of an installed package, or of a module
+    that is imported by a computed name, start a new run yourself.
     """
 
     path: str
@@ -41,13 +41,13 @@ class ImportedNetwork:
             object.__setattr__(self, "shape", tuple(self.shape))
 
     def specification(self) -> Mapping[str, Any]:
-        """Path, parameters and shape, and a digest of the file that defines it; None where it has none."""
+        """Path, parameters and shape, and what addresses the class or function. Raises `UnsupportedError`."""
         return {
             "class": f"{type(self).__module__}.{type(self).__qualname__}",
             "path": self.path,
             "params": self.params,
             "shape": self.shape,
-            "code": _code(find_maker(self.path)),
+            "made": described(find_maker(self.path)),
         }
 
     def build(self, n_features: int, n_classes: int) -> "nn.Module":
@@ -114,14 +114,6 @@ def _check_answers(path: str, module: "nn.Module", n_features: int, n_classes: i
             f"model.name: {path} must answer 2 records with logits [2, {n_classes}], a column per class, got {came}; "
             f"a parameter `n_classes` or `num_classes` of the class tells it their number"
         )
-
-
-def _code(found: Callable[..., Any]) -> str | None:
-    try:
-        file = inspect.getsourcefile(found)
-    except TypeError:  # built into the interpreter or defined there
-        return None
-    return None if file is None else hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
 def _line(error: Exception) -> str:

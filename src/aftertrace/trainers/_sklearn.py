@@ -1,25 +1,19 @@
 """Any scikit-learn classifier or pipeline, one fit per row. The slow obvious twin of every faster trainer."""
 
 import copy
-import hashlib
-import inspect
-import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
-from types import CellType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aftertrace._hashing import canonical
 from aftertrace.data import Frame
 from aftertrace.errors import InputError, TrainingError, UnsupportedError
 from aftertrace.models import Records
 from aftertrace.models._files import first_line
+from aftertrace.trainers._addresses import described
 from aftertrace.trainers._protocol import Base, Promise, Seeding, TrainingData
 
 if TYPE_CHECKING:
@@ -34,9 +28,10 @@ class SklearnTrainer:
     training records. Classes absent from a row get the posterior 0 (`-inf` in the log). Data with a `frame` reach the
     classifier as a pandas data frame, others as an array.
 
-    A run is addressed by class and parameters, by their functions with the values that these hold and the files
-    that they stand in, and by `made`: the function that made the estimator and its parameters. It cannot see what
-    other modules these files call. `specification` raises `UnsupportedError` for functions that cannot be addressed so.
+    A run is addressed by class and parameters, by their functions with the values that these hold, by the files that
+    all these stand in and the files of your own that they import, and by `made`: the function that made the estimator
+    and its parameters. It cannot see changes of installed packages other than scikit-learn. `specification` raises
+    `UnsupportedError` for functions that cannot be addressed so.
     """
 
     estimator: "BaseEstimator"
@@ -52,8 +47,8 @@ class SklearnTrainer:
 
     def specification(self) -> Mapping[str, Any]:
         """Class and parameters, nested, and what made them."""
-        made = {"made": _describe(self.made)} if self.made else {}
-        return {**_describe(self.estimator), **made}
+        made = {"made": described(self.made)} if self.made else {}
+        return {**described(self.estimator), **made}
 
     def fit(
         self,
@@ -181,92 +176,3 @@ def _reason(error: Exception, given: Any) -> str:
 def _weight_name(model: Any) -> str:
     steps = getattr(model, "steps", None)  # only pipelines have steps, and they ask for the name of the last one
     return f"{steps[-1][0]}__sample_weight" if steps else "sample_weight"
-
-
-def _describe(value: Any) -> Any:
-    """A scikit-learn object as plain values; what it calls, by name and digest of its file."""
-    from sklearn.base import BaseEstimator
-    from sklearn.compose import make_column_selector
-
-    match value:
-        case BaseEstimator():
-            kind = type(value)
-            parameters = {name: _describe(item) for name, item in value.get_params(deep=False).items()}
-            return {"class": f"{kind.__module__}.{kind.__qualname__}", **_class_code(kind), **parameters}
-        case list() | tuple():
-            return [_describe(item) for item in value]
-        case type():
-            return f"{value.__module__}.{value.__qualname__}"
-        case slice():
-            return repr(value)
-        case make_column_selector():
-            return {"class": "sklearn.compose.make_column_selector", **_describe(vars(value))}
-        case partial():
-            return {"partial": _describe([value.func, value.args, value.keywords])}
-        case Mapping():
-            return {name: _describe(item) for name, item in value.items()}
-        case FunctionType():
-            return _described(value)
-        case MethodType():
-            return {"method": _describe(value.__func__), "of": _held(value.__qualname__, value.__self__)}
-    if callable(value) and hasattr(value, "__name__"):  # compiled: its library's version says what it does
-        owner = getattr(value, "__self__", None)
-        name = getattr(value, "__qualname__", value.__name__)
-        of = {} if owner is None or isinstance(owner, ModuleType) else {"of": _held(name, owner)}
-        return {"function": f"{getattr(value, '__module__', None)}.{name}", **of}
-    return value
-
-
-def _described(function: FunctionType) -> Mapping[str, Any]:
-    """A function by its name and a digest of its file; also by what it holds, where its module has not made it."""
-    name = f"{function.__module__}.{function.__qualname__}"
-    said = {"function": name, "code": _code(function)}
-    if _found(function) is function:
-        return said
-    held = [*(_content(cell) for cell in function.__closure__ or ()), function.__defaults__, function.__kwdefaults__]
-    return {**said, "holds": [_held(name, value) for value in held]}
-
-
-def _found(function: FunctionType) -> Any:
-    """What the function's module has by the function's name."""
-    found: Any = sys.modules.get(function.__module__)
-    for name in function.__qualname__.split("."):
-        found = getattr(found, name, None)
-    return found
-
-
-def _content(cell: CellType) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # not filled yet
-        return None
-
-
-def _held(name: str, value: Any) -> Any:
-    """A value that a function holds. Raises `UnsupportedError` where a run cannot be addressed by it."""
-    try:
-        return canonical(_describe(value))
-    except (UnsupportedError, RecursionError) as error:
-        raise UnsupportedError(
-            f"{name} must hold plain values, arrays or functions, by which a run can be addressed; it holds a "
-            f"{type(value).__name__}. Make that inside the function, or write a transformer class with parameters."
-        ) from error
-
-
-def _code(function: FunctionType) -> str:
-    """A digest of the whole file, as a function may read globals and call what stands beside it."""
-    try:
-        return hashlib.sha256("".join(inspect.findsource(function)[0]).encode()).hexdigest()
-    except (OSError, IndexError) as error:
-        raise UnsupportedError(
-            f"{function.__module__}.{function.__qualname__} must have its source in a file, by which a run can be "
-            f"addressed; none was found. Move it into a module."
-        ) from error
-
-
-def _class_code(kind: type) -> Mapping[str, str]:
-    """A digest of the file of a class that is not scikit-learn's, if it has one."""
-    path = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    if kind.__module__.split(".")[0] == "sklearn" or path is None or not path.endswith(".py"):
-        return {}
-    return {"code": hashlib.sha256(Path(path).read_bytes()).hexdigest()}
