@@ -1,6 +1,11 @@
 """What a table's texts say where they say nothing."""
 
-NOTHING = ("", "#N/A", "#NA", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null")
+NOTHING = (
+    "",
+    *("#N/A", "#N/A N/A", "#NA", "<NA>", "N/A", "NA", "n/a"),
+    *("NULL", "None", "null"),
+    *("NaN", "-NaN", "nan", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+)
 """Texts that stand for nothing, as `pandas.read_csv` has it: models were trained on that."""
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
+from aftertrace._absence import NOTHING
 from aftertrace._hashing import digest
 from aftertrace.data import Adult, Csv, Frame, FrameColumn, load
 from aftertrace.errors import DataError
@@ -69,6 +70,40 @@ def test_booleans_with_gaps_are_what_an_audit_makes_of_them(tmp_path):
     assert_frame_equal(as_frame(data), pd.read_csv(path).drop(columns="y"))
     assert data.frame.read(data.x)["seen"].tolist()[::2] == [True, False]
     assert_frame_equal(as_frame(data), audited(path, "y"))
+
+
+SPACED = [
+    "a, b,y\n 1, x,u\n2 ,x ,v\n3,x,u\n4, x,v\n",
+    "a,b,y\n1, NA,u\n,NA,v\n3,None,u\n4,-nan,v\n",
+    "a,b,y\n , True,u\n2,False ,v\n3,True,u\n4,x,v\n",
+    'a,b,y\n" 1",\t2,u\n+2, 2.5 ,v\n-3,1e3,u\n4,#N/A N/A,v\n',
+    'a,b,y\n1\u00a0, "x",u\n2,"x ",v\n3,x,u\n4,x,v\n',
+    "a,b,y\ntrue,1,u\nFALSE,True,v\ntrue,0,u\nTRUE,1,v\n",
+    "a,b,y\n\u0661,None,u\n2,3,v\n3,<NA>,u\n4,4,v\n",
+]
+
+
+@pytest.mark.parametrize("text", SPACED)
+def test_spaces_and_gaps_are_those_of_pandas(text, tmp_path):
+    """Also where an audit reads them, apart from the type of whole numbers that have a sign."""
+    (tmp_path / "spaced.csv").write_text(text, encoding="utf-8")
+    expected = pd.read_csv(tmp_path / "spaced.csv").drop(columns="y")
+    assert_frame_equal(as_frame(load(Csv(path=str(tmp_path / "spaced.csv"), target="y", encoding="frame"))), expected)
+    assert_frame_equal(audited(tmp_path / "spaced.csv", "y"), expected, check_dtype=False)
+
+
+def test_lines_of_spaces_are_no_rows(tmp_path):
+    (tmp_path / "lines.csv").write_text("a,b,y\n1,x,u\n  \n2, x,v\n\n3,x, u\n4,x,v\n")
+    path = tmp_path / "lines.csv"
+    data = load(Csv(path=str(path), target="y", encoding="frame"))
+    assert_frame_equal(as_frame(data), pd.read_csv(path).drop(columns="y"))
+    assert data.classes == ("u", "v")
+
+
+def test_what_stands_for_nothing_is_what_pandas_says():
+    from pandas._libs.parsers import STR_NA_VALUES
+
+    assert set(NOTHING) == STR_NA_VALUES
 
 
 def test_numbers_are_codes_with_names_for_all_that_is_missing(data):

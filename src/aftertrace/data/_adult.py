@@ -38,7 +38,8 @@ class Adult:
 
     `missing`: "category", `?` is a category of its own; "mode", the most frequent value of the column (the paper).
     `encoding`: "codes", categories as numbers in sorted order (the paper); "onehot", a 0/1 column per category;
-    "frame", as for `Csv`: models that take tables get one, whose `?` are texts.
+    "frame", as for `Csv`: models that take tables get one, whose `?` are texts; the space after a comma is no part of
+    a text.
     B. Becker and R. Kohavi, UCI Machine Learning Repository, 1996.
     """
 

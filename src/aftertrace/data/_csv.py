@@ -11,7 +11,7 @@ from aftertrace._absence import is_nobody
 from aftertrace._spelling import nearest
 from aftertrace.data._dataset import Dataset
 from aftertrace.data._encode import MISSING, Encoding, Missing, check_choices, encode, encode_labels, frame_of
-from aftertrace.data._table import Table, read_table, translate
+from aftertrace.data._table import Table, read_table, stripped, translate
 from aftertrace.errors import DataError
 
 
@@ -21,8 +21,9 @@ class Csv:
 
     `path` starts at the current folder. `target` is the column of classes; `drop` are columns to leave out, such
     as names and numbers of records. `person` is the column that says whose record each is, in numbers or texts, where
-    one person may have several: it is no feature. A column is numeric if all its values are finite numbers, and
-    categorical otherwise; `Dataset.notes` says which are. An empty field or `?` is missing:
+    one person may have several: it is no feature. Spaces around names and values are no part of them. A column is
+    numeric if all its values are finite numbers, and categorical otherwise; `Dataset.notes` says which are. An empty
+    field or `?` is missing:
 
     - `missing = "category"`: a category `?` of its own. In a numeric column the median, with a further 0/1 column
       `<name> missing`, so that a model can still tell that the value was not there.
@@ -30,7 +31,8 @@ class Csv:
 
     `encoding`: "codes", categories as numbers in sorted order; "onehot", a 0/1 column per category; "frame", codes for
     models that take numbers, and for others the table itself, as `pandas.read_csv` makes it: a data frame for
-    classifiers from an import path, a CSV file for a command. Missing is then what pandas takes for it, and stays so.
+    classifiers from an import path, a CSV file for a command. Missing is then what pandas takes for it, and stays so;
+    spaces belong to names and texts. Only whole numbers from 2^53 on differ: they become floating point.
     """
 
     name: ClassVar[str] = "csv"
@@ -52,7 +54,7 @@ class Csv:
 
 
 def load_csv(spec: Csv) -> Dataset:
-    table = read_table(Path(spec.path))
+    table = read_table(Path(spec.path), as_it_stands=spec.encoding == "frame")
     apart = (spec.target, *spec.drop, *([] if spec.person is None else [spec.person]))
     for name in apart:
         _check_column(table, name)
@@ -93,7 +95,7 @@ def _persons(table: Table, name: str) -> NDArray[np.int64]:
 
 
 def _all_there(table: Table, name: str, what: str) -> tuple[str, ...]:
-    values = table.columns[name]
+    values = stripped(table.columns[name])
     for row, value in enumerate(values):
         if value in MISSING or (what == "person" and is_nobody(value)):
             raise table.error(row, f"the {what} {name!r} must be there, got {value!r}; mend or remove the row.")

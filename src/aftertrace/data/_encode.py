@@ -105,7 +105,7 @@ def _piece(source: str, name: str, given: Sequence[str], missing: Missing, encod
         raise DataError(f"{source}: column {name!r} must hold values, and has none; drop it.")
     numbers = {text: value for text in times if (value := number(text)) is not None}
     if len(numbers) == len(times):
-        whole = all(text.removeprefix("-").isdigit() and abs(value) < 2**53 for text, value in numbers.items())
+        whole = all(text.strip().lstrip("+-").isdigit() and abs(value) < 2**53 for text, value in numbers.items())
         return _Piece(_numeric(source, name, values, numbers, missing), n_missing, len(times), whole=whole)
     categories, parts = _categorical(source, name, values, times, missing, encoding)
     return _Piece(parts, n_missing, len(times), categories)

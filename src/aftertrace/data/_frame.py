@@ -11,7 +11,8 @@ Value = str | bool | None
 
 GAP = "NaN"
 """What the category of missing texts is called: no text of a table is, as it is one of `NOTHING`."""
-_BOOLEANS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
+BOOLEANS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
+"""Texts that are booleans for `pandas.read_csv`, where all of a column are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,14 +52,17 @@ class Frame:
     classes: tuple[str, ...]
 
     def read(self, x: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
-        """The columns [N] by name, in their order and of the types that `pandas.read_csv` gives them."""
+        """The columns [N] by name, in their order and of the types that `pandas.read_csv` gives them.
+
+        Whole numbers from 2^53 on are of type float64.
+        """
         return {column.name: column.read(x) for column in self.columns}
 
 
 def values_of(categories: Sequence[str]) -> tuple[Value, ...]:
     """What codes of a column of texts stand for: booleans where all categories are, None for `GAP`."""
     there = [name for name in categories if name != GAP]
-    meaning: dict[str, Value] = {name: _BOOLEANS.get(name) for name in there}
+    meaning: dict[str, Value] = {name: BOOLEANS.get(name) for name in there}
     if None in meaning.values():
         meaning = dict(zip(there, there, strict=True))
     return tuple(meaning.get(name) for name in categories)

@@ -18,7 +18,7 @@ from aftertrace.errors import DataError
 
 @dataclass(frozen=True)
 class Table:
-    """`columns`: name -> one string per row, without surrounding spaces; `lines`: where each row ends in the file."""
+    """`columns`: name -> one string per row; `lines`: where each row ends in the file."""
 
     path: Path
     columns: dict[str, tuple[str, ...]]
@@ -44,8 +44,8 @@ def translate(values: Sequence[str], numbers: Mapping[str, float]) -> NDArray[np
 
 
 def number(text: str) -> float | None:
-    """The number that a text is; None if it is not one. `1_000` is none: in a data file it names something."""
-    if "_" in text:
+    """The number that a text is; None if it is not one, as `1_000`, which names something, and digits beyond ASCII."""
+    if "_" in text or not text.isascii():
         return None
     try:
         return float(text)
@@ -53,20 +53,25 @@ def number(text: str) -> float | None:
         return None
 
 
-def read_table(path: Path) -> Table:
-    """A CSV file (.csv, .csv.gz) whose first line names the columns."""
-    rows = read_rows(path)
+def read_table(path: Path, *, as_it_stands: bool = False) -> Table:
+    """A CSV file (.csv, .csv.gz) whose first line names the columns.
+
+    Names and values lose the spaces around them, unless `as_it_stands`: then they are what pandas makes of them.
+    """
+    rows = read_rows(path, as_it_stands=as_it_stands)
     _, fields = next(rows, (0, []))
-    header = [name.strip() for name in fields]
+    header = fields if as_it_stands else [name.strip() for name in fields]
     if not header:
         raise DataError(f"{path}: must hold a line of column names and rows below it, and is empty; name another file.")
     twice = [name for name, times in Counter(header).items() if times > 1]
     if twice:
         raise DataError(f"{path}: column names must differ, and {twice[0]!r} comes twice; rename one of them.")
-    return table(path, header, rows)
+    return table(path, header, rows, as_it_stands=as_it_stands)
 
 
-def table(path: Path, header: Sequence[str], rows: Iterable[tuple[int, list[str]]]) -> Table:
+def table(
+    path: Path, header: Sequence[str], rows: Iterable[tuple[int, list[str]]], *, as_it_stands: bool = False
+) -> Table:
     """Rows under the given column names. Raises `DataError` for none, or for one of another length."""
     lines, records = [], []
     for line, fields in rows:
@@ -79,26 +84,27 @@ def table(path: Path, header: Sequence[str], rows: Iterable[tuple[int, list[str]
         records.append(fields)
     if not records:
         raise DataError(f"{path}: must hold at least one row of data, got none; name another file.")
-    columns = map(_strip, zip(*records, strict=True))
-    return Table(path, dict(zip(header, columns, strict=True)), tuple(lines))
+    columns = zip(*records, strict=True)
+    read = columns if as_it_stands else map(stripped, columns)
+    return Table(path, dict(zip(header, read, strict=True)), tuple(lines))
 
 
-def _strip(column: Sequence[str]) -> tuple[str, ...]:
+def stripped(column: Sequence[str]) -> tuple[str, ...]:
     """Without surrounding spaces; equal texts become one object, which halves the time of all that follows."""
-    stripped = {text: text.strip() for text in set(column)}
-    return tuple(map(stripped.__getitem__, column))
+    bare = {text: text.strip() for text in set(column)}
+    return tuple(map(bare.__getitem__, column))
 
 
-def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """(line number, fields) of each line that is not empty."""
+def read_rows(path: Path, *, as_it_stands: bool = False) -> Iterator[tuple[int, list[str]]]:
+    """(line number, fields) of each line that is not empty; spaces before a field are dropped unless `as_it_stands`."""
     try:
         with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw as content:
             if b"\0" in content.peek(1):
                 raise csv.Error("it has zero bytes")
             text = io.TextIOWrapper(content, encoding="utf-8-sig", newline="")
-            reader = csv.reader(text, skipinitialspace=True, strict=True)
+            reader = csv.reader(text, skipinitialspace=not as_it_stands, strict=True)
             for fields in reader:
-                if fields not in ([], [""]):
+                if len(fields) > 1 or any(map(str.strip, fields)):
                     yield reader.line_num, fields
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file; check the path, which starts at {Path.cwd()}.") from error

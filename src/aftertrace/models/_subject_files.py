@@ -2,7 +2,7 @@
 
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from aftertrace._absence import NOTHING, is_nobody
 from aftertrace._spelling import some
+from aftertrace.data._frame import BOOLEANS
 from aftertrace.errors import DataError, InputError, PosteriorsError
 from aftertrace.models._classes import class_names
 from aftertrace.models._columns import is_missing
@@ -95,15 +96,24 @@ def _table(path: Path, meanings: Mapping[str, str]) -> dict[str, NDArray[Any]]:
 def _read_csv(path: Path, meanings: Mapping[str, str]) -> Any:
     """A table; what has a meaning are texts, and so are dates, which pandas leaves as they stand too."""
     import pyarrow as pa
+
+    table = _read_as(path, texts=[*meanings])
+    dates = [field.name for field in table.schema if pa.types.is_temporal(field.type)]
+    return _read_as(path, texts=[*meanings, *dates]) if dates else table
+
+
+def _read_as(path: Path, *, texts: Sequence[str]) -> Any:
+    """A table whose columns `texts` are so; of the others gaps and booleans are those of pandas."""
+    import pyarrow as pa
     import pyarrow.csv
 
-    texts = dict.fromkeys(meanings, pa.string())
-    table = pyarrow.csv.read_csv(path, convert_options=pyarrow.csv.ConvertOptions(column_types=texts))
-    dates = [field.name for field in table.schema if pa.types.is_temporal(field.type)]
-    if not dates:
-        return table
-    texts |= dict.fromkeys(dates, pa.string())
-    return pyarrow.csv.read_csv(path, convert_options=pyarrow.csv.ConvertOptions(column_types=texts))
+    options = pyarrow.csv.ConvertOptions(
+        column_types=dict.fromkeys(texts, pa.string()),
+        null_values=NOTHING,
+        true_values=[text for text, value in BOOLEANS.items() if value],
+        false_values=[text for text, value in BOOLEANS.items() if not value],
+    )
+    return pyarrow.csv.read_csv(path, convert_options=options)
 
 
 def _column(column: Any, *, gaps: bool) -> NDArray[Any]:
