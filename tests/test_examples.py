@@ -1,6 +1,6 @@
 """Every folder of examples/, run as a user would: the commands of its README, in a copy, by a shell.
 
-The folders that import torch or train often are in `test_examples_slow.py`, so that two workers share them.
+The folders `SLOW` are in `test_examples_slow.py`, so that two workers share the work.
 """
 
 import json
@@ -21,7 +21,7 @@ from aftertrace.results import Outcome
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 FOLDERS = sorted(readme.parent.name for readme in EXAMPLES.glob("*/README.md"))
-SLOW = ("command", "factory", "gate", "http", "onnx", "torch", "torch-export", "torchscript", "versions")
+SLOW = ("command", "factory", "gate", "http", "torch", "torch-export", "torchscript", "versions")
 JUDGES = ("aftertrace audit", "./publish.sh", "pytest")
 """What may also end with 1 (a limit is exceeded) or 3 (inconclusive); all else must end with 0."""
 STAND_IN = """import numpy as np

@@ -22,7 +22,7 @@ def trained(rows: np.ndarray) -> Pipeline:
     columns = ColumnTransformer(
         [("scaled", StandardScaler(), data.data.columns.tolist()), ("encoded", OneHotEncoder(), ["clinic"])]
     )
-    return make_pipeline(columns, RandomForestClassifier(random_state=0)).fit(patients.iloc[rows], label[rows])
+    return make_pipeline(columns, RandomForestClassifier(30, random_state=0)).fit(patients.iloc[rows], label[rows])
 
 
 folder = Path(sys.argv[1])

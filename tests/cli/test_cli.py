@@ -323,25 +323,32 @@ def test_ctrl_c_loses_nothing_and_the_run_goes_on(tmp_path):
     assert kept.items() <= again.items()
 
 
-def test_killed_at_any_moment_gives_the_same_bytes(tmp_path):
-    straight = tmp_path / "straight"
-    subprocess.run(demo(straight), check=True, capture_output=True)
-    for number, units in enumerate((0, 5, 23)):
-        out = tmp_path / f"killed-{number}"
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    """The folder of a run that nobody disturbed, and what it said."""
+    out = tmp_path_factory.mktemp("straight") / "run"
+    return out, subprocess.run(demo(out), check=True, capture_output=True, text=True)
+
+
+def test_killed_at_any_moment_gives_the_same_bytes(straight, tmp_path):
+    """Before the first unit, in the middle and near the end, one after the other."""
+    out = tmp_path / "run"
+    for units in (0, 5, 23):
         process = subprocess.Popen(demo(out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for_units(out, units)
         process.kill()
-        process.wait()
-        subprocess.run(demo(out), check=True, capture_output=True)
-        assert (out / "result.json").read_bytes() == (straight / "result.json").read_bytes()
+        assert process.wait() == -signal.SIGKILL
+        assert not (out / "result.json").exists()
+    subprocess.run(demo(out), check=True, capture_output=True)
+    assert (out / "result.json").read_bytes() == (straight[0] / "result.json").read_bytes()
 
 
-def test_plain_lines_without_a_terminal_and_a_bar_with_one(tmp_path):
-    plain = subprocess.run(demo(tmp_path / "run"), check=True, capture_output=True, text=True)
+def test_plain_lines_without_a_terminal_and_a_bar_with_one(straight):
+    out, plain = straight
     assert "Training: 504 of 504 models" in plain.stderr
     assert "\x1b" not in plain.stdout + plain.stderr
     leader, follower = pty.openpty()
-    process = subprocess.Popen(demo(tmp_path / "run"), stdout=subprocess.DEVNULL, stderr=follower)
+    process = subprocess.Popen(demo(out), stdout=subprocess.DEVNULL, stderr=follower)
     os.close(follower)
     seen = b""
     while True:

@@ -52,6 +52,11 @@ def judged(leak, *, seed=0, limit=None, originals=10, pairs=20, attacks=PLAIN, s
     return assess(other, target, attacks, judgement, engine=InProcess(), progress=lambda *_: None)
 
 
+def judged_alone(leak, *, seed):
+    """By the verdict's attack and nothing beside it, where many audits are counted."""
+    return judged(leak, seed=seed, attacks=[LogitDrop()], shadow=False)
+
+
 def auc_of(assessment, name="LogitDrop"):
     return next(attack.auc for attack in assessment.attacks if attack.name == name)
 
@@ -62,21 +67,15 @@ def test_the_planted_leak_has_the_size_it_should():
 
 
 def test_a_planted_leak_is_found_and_a_null_is_not():
-    found = sum(auc_of(judged(leak_of(0.65), seed=seed, shadow=False)).low > 0.5 for seed in range(60))
-    alarms = sum(
-        not auc_of(a).low <= 0.5 <= auc_of(a).high for a in (judged(0, seed=s, shadow=False) for s in range(200))
-    )
+    found = sum(auc_of(judged_alone(leak_of(0.65), seed=seed)).low > 0.5 for seed in range(60))
+    alarms = sum(not auc_of(a).low <= 0.5 <= auc_of(a).high for a in (judged_alone(0, seed=s) for s in range(200)))
     assert found >= 54
     assert alarms <= 18
 
 
 def test_null_controls_stay_silent_even_beside_a_strong_leak():
     failed = sum(
-        any(
-            control.passed is False
-            for control in judged(4, seed=seed, shadow=False).controls
-            if control.name != "planted"
-        )
+        any(control.passed is False for control in judged_alone(4, seed=seed).controls if control.name != "planted")
         for seed in range(200)
     )
     assert failed <= 4
@@ -256,17 +255,23 @@ def shared_records(seed, *, originals=8, records=15, effect=1.0):
 
 def test_records_that_all_originals_share_widen_the_interval():
     """An unseen set brought once for several pairs: over originals alone, half of leak-free audits look significant."""
+
+    def crossed(table, seed):
+        judgement = Judgement(attack="LogitDrop", confidence=0.95, seed=seed, crossed=True)
+        return auc_of(assess(None, table, [LogitDrop()], judgement, engine=InProcess(), progress=lambda *_: None))
+
     alarms = naive = 0
     for seed in range(40):
         table = shared_records(seed)
-        found = audit_posteriors(Brought(table=table), AuditSettings(seed=seed))[0].attack("LogitDrop").auc
-        assert found.method == "originals x records"
+        found = crossed(table, seed)
         alarms += not found.low <= 0.5 <= found.high
         plain = auc_interval(logit_drop(table), table.role == Role.DELETED, table.original)
         naive += not plain.low <= 0.5 <= plain.high
     assert alarms <= 5  # binomial(40, .05): above in one of a hundred
     assert naive >= 12
-    result, _ = audit_posteriors(Brought(table=shared_records(0)))
+    result, _ = audit_posteriors(Brought(table=table), AuditSettings(seed=seed))
+    assert result.attack("LogitDrop").auc.method == "originals x records"
+    assert result.attack("LogitDrop").auc.low == pytest.approx(found.low)
     assert "over originals and records" in result.notes[0]
 
 

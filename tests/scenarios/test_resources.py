@@ -62,9 +62,9 @@ print(peak() - before, trainer.working_bytes(Size(records=n, features=f, classes
 CASES = [
     ("logistic", 2000, 300, 2, 200, {}, False),
     ("logistic", 1000, 60, 9, 60, {}, False),
-    ("forest", 1500, 10, 2, 30, {"n_estimators": 200, "min_samples_leaf": 5}, False),
-    ("forest", 3000, 10, 2, 100, {"n_estimators": 200, "min_samples_leaf": 1}, True),
-    ("mlp", 2000, 400, 2, 60, {"hidden": (500, 300), "epochs": 1}, False),
+    ("forest", 1500, 10, 2, 30, {"n_estimators": 100, "min_samples_leaf": 5}, False),
+    ("forest", 1500, 10, 2, 100, {"n_estimators": 100, "min_samples_leaf": 1}, True),
+    ("mlp", 300, 400, 2, 60, {"hidden": (500, 300), "epochs": 1}, False),
     ("cnn", 300, 784, 10, 6, {"epochs": 1, "shape": (1, 28, 28)}, False),
 ]
 
