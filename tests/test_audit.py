@@ -212,8 +212,6 @@ SHADOW = {**BINARY, "scenario": {side: {"originals": 6, "pairs": 2, "records": 4
         ("broken", ExperimentError, "not valid TOML"),
         ({**SHADOW, "dat": {}}, ExperimentError, "unknown key 'dat'"),
         ({**SHADOW, **CLASSES}, PosteriorsError, "must have the classes of the models, 0, 1; they have"),
-        ({**SHADOW, "limits": {"auc": 0.6}}, ExperimentError, "leave limits and claim out of its shadow side"),
-        ({**SHADOW, "verdict": {"claim": {"epsilon": 1.0}}}, ExperimentError, "leave limits and claim out"),
         ({**SHADOW, "verdict": {"attack": "Rank/LogitDrop"}}, UnsupportedError, "needs no further unseen records"),
         ({**SHADOW, "defense": "LabelOnly"}, UnsupportedError, "posteriors, got labels: leave out its defense"),
         ({"data": {"name": "csv", "path": "absent.csv", "target": "y"}}, InputError, "absent.csv"),

@@ -90,7 +90,7 @@ def run(
     if not isinstance(experiment, Experiment):
         experiment = Experiment.from_toml(experiment, changes=changes)
     if limits is not None:
-        experiment = replace(experiment, limits=limits_of(limits))
+        experiment = experiment.with_limits(limits_of(limits))
     finished = run_experiment(
         experiment,
         out=None if out is None else Path(out),

@@ -1,17 +1,21 @@
 """What users bring: persons, versions, scores, an auditor who knows the truth, a shadow side, and what is said."""
 
+import shlex
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import aftertrace as at
 from aftertrace.attacks import Superset, largest_drop, logit_drop, simulated_posteriors
+from aftertrace.cli import app
 from aftertrace.engine import InProcess
 from aftertrace.errors import ExperimentError, InputError, PosteriorsError, UnsupportedError
 from aftertrace.posteriors import Features, Posteriors, Role, membership
-from aftertrace.results import Outcome
-from aftertrace.scenarios import AuditSettings, Brought, Experiment, audit_posteriors, shadow_side
+from aftertrace.results import Claim, Limits, Outcome
+from aftertrace.scenarios import AuditSettings, Brought, Experiment, audit_posteriors, shadow_plan, to_toml
 from aftertrace.scenarios._crossfit import FOLDS, CrossFitted, _folds
 from aftertrace.scenarios._persons import Persons
 from aftertrace.statistics import auc, auc_interval_one_pair, cross_fitted_interval
@@ -254,7 +258,8 @@ def experiment():
 
 def side(experiment, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    return shadow_side(experiment, source="wine.toml", engine=InProcess(), progress=lambda *_: None)
+    plan = shadow_plan(experiment, source="wine.toml")
+    return plan.simulate(engine=InProcess(), progress=lambda *_: None)
 
 
 def test_a_shadow_side_teaches_the_attacks_of_its_experiment(experiment, tmp_path, monkeypatch):
@@ -298,9 +303,63 @@ def test_what_a_shadow_side_does_not_teach(experiment, tmp_path, monkeypatch):
         audit_posteriors(Brought(table=three), shadow=own)
     scenario = replace(experiment.scenario, adversary="per_record")
     with pytest.raises(ExperimentError, match="the shadow side of an audit is of a population"):
-        shadow_side(
-            replace(experiment, scenario=scenario), source="x.toml", engine=InProcess(), progress=lambda *_: None
-        )
+        shadow_plan(replace(experiment, scenario=scenario), source="x.toml")
+
+
+LIMITS, CLAIM = {"auc": 0.6, "per_record": 0.1}, Claim(epsilon=1.0, delta=1e-5)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [{}, {"limits": Limits(auc=0.8)}, {"limits": Limits(per_record=0.3)}, {"claim": Claim(epsilon=2.0)}],
+    ids=["none", "auc", "per_record", "claim"],
+)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        AuditSettings(limits=Limits(**LIMITS)),
+        AuditSettings(claim=CLAIM, limits=Limits(per_record=0.1), confidence=0.99),
+        AuditSettings(),
+    ],
+    ids=["limits", "claim", "none"],
+)
+def test_the_audit_has_limits_of_its_own_and_the_next_command_has_them(experiment, own, settings, tmp_path, monkeypatch):
+    """Those of the shadow side's file are told and passed over, in the audit and by the command that it prints."""
+    verdict = replace(experiment.verdict, claim=own.get("claim"))
+    with_limits = replace(experiment, limits=own.get("limits", Limits()), verdict=verdict)
+    found = side(with_limits, tmp_path, monkeypatch)
+    assert found.experiment == experiment
+    table = replace(pair(2, 0), classes=found.table.classes)
+    result, _ = audit_posteriors(Brought(table=table), settings, shadow=found)
+    judged = settings.judgement("LogitDrop").limits.given()
+    assert {check.name: check.limit for check in result.verdict.checks} == judged
+    notes = [note for note in result.notes if note.startswith("Passed over in wine.toml")]
+    assert len(notes) == bool(own)
+    if own:
+        assert {"auc": "limits.auc = 0.8", "per_record": "limits.per_record = 0.3"}.get(
+            next(iter(with_limits.limits.given()), ""), "verdict.claim of epsilon 2"
+        ) in notes[0]
+    Path("wine.toml").write_text(to_toml(with_limits.as_dict()))
+    again = ran(shlex.split(result.widening.command), monkeypatch)
+    if settings == AuditSettings():
+        assert again == with_limits
+    else:
+        assert (again.limits, again.verdict.claim) == (settings.limits, settings.claim)
+        assert again.verdict.confidence == settings.confidence
+
+
+def ran(words, monkeypatch):
+    """The experiment that a command runs."""
+    seen = []
+
+    def stop(experiment, **_):
+        seen.append(experiment)
+        raise InputError("stopped")
+
+    monkeypatch.setattr("aftertrace._api.run_experiment", stop)
+    done = CliRunner().invoke(app, words[1:])
+    assert "stopped" in done.stderr
+    return seen[0]
 
 
 # what does not go together

@@ -62,8 +62,8 @@ def audit(
         str | None,
         typer.Option(
             metavar="epsilon=E,delta=D",
-            help="Test a claim of differential privacy (adding or removing a record; all versions together): its "
-            "ceiling is the limit of the AUC.",
+            help="Test a claim of differential privacy (adding or removing a record, or a person, where persons are "
+            "judged; all versions together): its ceiling is the limit of the AUC.",
         ),
     ] = None,
     confidence: Annotated[

@@ -27,7 +27,7 @@ from aftertrace.scenarios._settings import (
     Side,
     VerdictSettings,
 )
-from aftertrace.scenarios._shadow import ShadowPlan, ShadowSide, check_taught, shadow_plan, shadow_side
+from aftertrace.scenarios._shadow import ShadowPlan, ShadowSide, check_taught, shadow_plan
 from aftertrace.scenarios._simulate import Probe, Simulation, simulate
 from aftertrace.scenarios._sweep import Cell, Sweep, is_sweep, run_cells, run_sweep
 from aftertrace.scenarios._toml import nested, table_of, to_toml
@@ -78,7 +78,6 @@ __all__ = [
     "run_experiment",
     "run_sweep",
     "shadow_plan",
-    "shadow_side",
     "simulate",
     "table_of",
     "to_toml",

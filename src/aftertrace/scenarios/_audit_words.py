@@ -95,7 +95,14 @@ def audit_notes(
 
 
 def shadow_notes(shadow: ShadowSide, judged: Posteriors, *, persons_are_judged: bool) -> Iterator[str]:
-    """Where the shadow side deletes otherwise than the updates that are judged, and the attacks learn another task."""
+    """What of its file does not count; and where it deletes otherwise than the updates that are judged, so that the
+    attacks learn another task.
+    """
+    if shadow.passed_over:
+        yield (
+            f"Passed over in {shadow.source}, as an audit is given limits of its own (--limits, --fail-above or "
+            f"--claim; in Python `limits` or `claim`): {', '.join(shadow.passed_over)}."
+        )
     if persons_are_judged and shadow.person is None:
         yield (
             "The shadow side deletes single records, and persons are deleted here: say whose its records are "

@@ -1,6 +1,6 @@
 """A shadow side for posteriors that a user brings: simulated by an experiment of the user's."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from aftertrace.data import Dataset, DataSpec, load
+from aftertrace.data import load
 from aftertrace.engine import Engine
 from aftertrace.errors import ExperimentError, PosteriorsError, UnsupportedError
 from aftertrace.posteriors import Kind, Posteriors
 from aftertrace.procedures import Procedure
+from aftertrace.results import Limits
 from aftertrace.scenarios._assess import Progress
 from aftertrace.scenarios._experiment import Experiment
 from aftertrace.scenarios._identity import default_folder, identity_of
@@ -28,7 +29,7 @@ from aftertrace.store import RunFolder
 class ShadowSide:
     """What the attacker learned from: `table`, by the `experiment` that was simulated; `models` were trained, of which
     `unconverged` stopped early. `source`: the experiment's file, for the command that widens an audit. `person` [Q]:
-    whose record each is, where the experiment deletes persons.
+    whose record each is, where the experiment deletes persons. `passed_over`: limits that its file has (`own_limits`).
     """
 
     table: Posteriors
@@ -37,6 +38,7 @@ class ShadowSide:
     models: int
     unconverged: int
     source: str
+    passed_over: tuple[str, ...] = ()
 
     def in_order(self, classes: tuple[str, ...]) -> "ShadowSide":
         """With its classes in the order of `classes`. Raises `PosteriorsError` where they are others."""
@@ -54,25 +56,27 @@ class ShadowSide:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ShadowPlan:
-    """A shadow side that can be simulated: its `experiment` is in order, and its data were read."""
+    """A shadow side that can be simulated: its `experiment`, without limits, is in order, and its data were read.
+
+    `passed_over`: the limits that its file has (`own_limits`), and which an audit has of its own.
+    """
 
     experiment: Experiment
     source: str
     simulations: Mapping[str, Simulation]
+    passed_over: tuple[str, ...] = ()
 
     def check_classes(self, classes: Sequence[str]) -> None:
         """Raises `PosteriorsError` unless its data have these classes, in any order."""
         _check_classes(self.simulations["shadow"].data.classes, classes)
 
-    def simulate(
-        self, *, engine: Engine, memory: int | None = None, force: bool = False, progress: Progress
-    ) -> ShadowSide:
+    def simulate(self, *, engine: Engine, memory: int | None = None, progress: Progress) -> ShadowSide:
         """Train and ask its models, in the folder that a run of the experiment would use."""
         experiment, simulations = self.experiment, self.simulations
         drawn = [unit for unit in drawn_units(experiment, simulations) if unit.side == "shadow"]
         engine = within(engine, [process_bytes(simulations["shadow"], unit) for unit in drawn], memory, progress)
         identity = identity_of(experiment, simulations)
-        folder = RunFolder.open(default_folder(identity, experiment), identity=identity, force=force)
+        folder = RunFolder.open(default_folder(identity, experiment), identity=identity)
         folder.write("experiment.toml", to_toml(experiment.as_dict()))
         units = {simulations["shadow"].address(unit): unit for unit in drawn}
         finished, _ = obtain(simulations, units, folder, engine, progress, keep_models=False)
@@ -85,6 +89,7 @@ class ShadowPlan:
             models=sum(each["counts"].get("models", 0) for each in facts),
             unconverged=sum(each["counts"].get("unconverged", 0) for each in facts),
             source=self.source,
+            passed_over=self.passed_over,
         )
 
 
@@ -93,14 +98,12 @@ def shadow_plan(
     *,
     source: str,
     data_dir: Path | None = None,
-    read: Callable[[DataSpec], Dataset] | None = None,
     procedure: Procedure | None = None,
-    device: str = "cpu",
 ) -> ShadowPlan:
     """The shadow side of `experiment`, before it costs anything. `procedure` replaces its model and procedure.
 
-    Raises `ExperimentError` for a per-record adversary, who needs the target's own candidates, and for what an audit is
-    given itself.
+    Its limits are passed over: an audit is given its own. Raises `ExperimentError` for a per-record adversary, who
+    needs the target's own candidates.
     """
     if experiment.scenario.adversary != "population":
         raise ExperimentError(
@@ -111,36 +114,16 @@ def shadow_plan(
         raise ExperimentError(
             ['scenario.attacked: an audit is of deleted records; set it to "deleted", or leave it out'], source=source
         )
-    if experiment.limits.given() or experiment.verdict.claim:
-        raise ExperimentError(
-            ["limits: those of an audit are given to the audit; leave limits and claim out of its shadow side"],
-            source=source,
-        )
-    simulations = simulations_of(
-        experiment, read or partial(load, data_dir=data_dir), procedure=procedure, device=device
-    )
-    return ShadowPlan(experiment=experiment, source=source, simulations=simulations)
+    plain = replace(experiment, limits=Limits(), verdict=replace(experiment.verdict, claim=None))
+    simulations = simulations_of(plain, partial(load, data_dir=data_dir), procedure=procedure)
+    return ShadowPlan(experiment=plain, source=source, simulations=simulations, passed_over=own_limits(experiment))
 
 
-def shadow_side(
-    experiment: Experiment,
-    *,
-    source: str,
-    data_dir: Path | None = None,
-    read: Callable[[DataSpec], Dataset] | None = None,
-    procedure: Procedure | None = None,
-    engine: Engine,
-    memory: int | None = None,
-    device: str = "cpu",
-    force: bool = False,
-    progress: Progress,
-) -> ShadowSide:
-    """Simulate the shadow side of `experiment`, as `run_experiment` would, in the folder that it would use.
-
-    So a later run of the same experiment finds its shadow models trained. Raises as `shadow_plan`.
-    """
-    plan = shadow_plan(experiment, source=source, data_dir=data_dir, read=read, procedure=procedure, device=device)
-    return plan.simulate(engine=engine, memory=memory, force=force, progress=progress)
+def own_limits(experiment: Experiment) -> tuple[str, ...]:
+    """The settings of an experiment that are limits: dotted keys with what they say."""
+    claim = experiment.verdict.claim
+    limits = (f"limits.{name} = {limit:g}" for name, limit in experiment.limits.given().items())
+    return (*limits, *([] if claim is None else [f"verdict.claim of epsilon {claim.epsilon:g}"]))
 
 
 def check_taught(experiment: Experiment, *, n_versions: int, kind: Kind) -> None:

@@ -142,7 +142,7 @@ def _verdict(pair: Pair) -> Iterator[str]:
         yield "\n".join(["[verdict]", *(_line(name, value) for name, value in verdict.items())])
     given = pair.limits.given()
     if given:
-        note = "# As in the audit. Leave them out where this file is the --shadow of an audit, which has its own."
+        note = "# As in the audit. Where this file is the --shadow of one, they are passed over for that audit's own."
         yield "\n".join(["[limits]", note, *(_line(name, value) for name, value in given.items())])
 
 
@@ -158,7 +158,7 @@ def _printable(text: str) -> str:
 
 
 def _line(key: str, value: object, comment: str = "") -> str:
-    text = f"{key} = {_written(value)}"
+    text = f"{key} = {written(value)}"
     if not comment:
         return text
     return f"{text}  # {_printable(comment)}" if len(text) + len(comment) < _WIDTH else f"{_comment(comment)}\n{text}"
@@ -168,7 +168,8 @@ def _comment(text: str) -> str:
     return fill(_printable(text), _WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
 
 
-def _written(value: object) -> str:
+def written(value: object) -> str:
+    """A plain value as TOML has it, in a line."""
     if isinstance(value, Mapping):
-        return f"{{ {', '.join(f'{key} = {_written(each)}' for key, each in value.items())} }}"
+        return f"{{ {', '.join(f'{key} = {written(each)}' for key, each in value.items())} }}"
     return json.dumps(value, ensure_ascii=False)  # plain values, and lists of them, are written alike

@@ -2,12 +2,13 @@
 
 import shlex
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 
 from aftertrace.results import Widening
 from aftertrace.scenarios._blanks import BLANK, blanks
 from aftertrace.scenarios._shadow import ShadowSide
-from aftertrace.scenarios._starter import ORIGINALS, SIMULATION, Pair, starter
+from aftertrace.scenarios._starter import ORIGINALS, SIMULATION, Pair, starter, written
 from aftertrace.statistics import MIN_ORIGINALS
 
 _CAN = (
@@ -65,7 +66,7 @@ def _from_start(pair: Pair) -> Widening:
 
 def _of_shadow_side(pair: Pair, shadow: ShadowSide) -> Widening:
     side, source = shadow.experiment.scenario.target, shlex.quote(shadow.source)
-    command = f"aftertrace run {source}"
+    command = shlex.join(["aftertrace", "run", shadow.source, *_judged_as(pair, shadow)])
     models = side.originals * (1 + side.pairs)
     return Widening(
         can=_of(pair, _CAN),
@@ -80,6 +81,18 @@ def _of_shadow_side(pair: Pair, shadow: ShadowSide) -> Widening:
         command=command,
         models=models,
     )
+
+
+def _judged_as(pair: Pair, shadow: ShadowSide) -> Iterator[str]:
+    """Options by which `run` judges as the audit did, whatever limits the file has."""
+    if pair.claim is not None:
+        if shadow.passed_over:
+            yield "--set=limits={}"  # one of the AUC would stand beside the claim, and both cannot be
+        yield f"--set=verdict.claim={written(asdict(pair.claim))}"
+    if pair.confidence != shadow.experiment.verdict.confidence:
+        yield f"--set=verdict.confidence={written(pair.confidence)}"
+    for name, limit in pair.limits.given().items():
+        yield f"--fail-above={name}={written(limit)}"
 
 
 def _by_hand(pair: Pair) -> Widening:
