@@ -114,11 +114,26 @@ def test_audit_keeps_what_it_found_without_real_names(versions):
     assert again.exit_code == ExitCode.OK
 
 
-@pytest.mark.parametrize("text", ["auc", "auc=2", "auc=0.5", "tpr=0.1", "auc=x", "per_record=0"])
-def test_bad_limits(versions, text):
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("auc", "must be NAME=X, a number with a point, such as auc=0.6, got 'auc'"),
+        ("auc=60", "The limit `auc` must be an AUC above 0.5 and below 1, such as 0.6, got 60 (is 0.6 meant?)"),
+        ("auc=60%", "a number with a point, such as auc=0.6, got 'auc=60%'"),
+        ("auc=0.5", "The limit `auc` must be an AUC above 0.5 and below 1, such as 0.6, got 0.5"),
+        ("tpr_at_1pct=3", "a rate above 0.01 (guessing) and below 1, such as 0.03, got 3 (is 0.03 meant?)"),
+        ("accuracy_loss=nan", "such as 0.01, got nan"),
+        ("tpr=0.1", "tpr: unknown key"),
+        ("auc=x", "got 'auc=x'"),
+        ("per_record=0", "a share above 0 and below 1, such as 0.05, got 0"),
+    ],
+)
+def test_bad_limits(versions, text, says):
     done = audit(versions, "--fail-above", text)
     assert done.exit_code == ExitCode.WRONG_USE
     assert "--fail-above" in done.stderr
+    assert says in done.stderr
+    assert ("meant?" in done.stderr) is ("meant?" in says)
     assert len(done.stderr.splitlines()) == 1
 
 

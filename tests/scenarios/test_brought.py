@@ -323,7 +323,7 @@ LIMITS, CLAIM = {"auc": 0.6, "per_record": 0.1}, Claim(epsilon=1.0, delta=1e-5)
     ],
     ids=["limits", "claim", "none"],
 )
-def test_the_audit_has_limits_of_its_own_and_the_next_command_has_them(experiment, own, settings, tmp_path, monkeypatch):
+def test_the_next_command_has_the_limits_of_the_audit(experiment, own, settings, tmp_path, monkeypatch):
     """Those of the shadow side's file are told and passed over, in the audit and by the command that it prints."""
     verdict = replace(experiment.verdict, claim=own.get("claim"))
     with_limits = replace(experiment, limits=own.get("limits", Limits()), verdict=verdict)

@@ -69,6 +69,7 @@ def test_a_file_of_limits(tmp_path):
         ("[limits]\nauk = 0.6", "auk: unknown key (is 'auc' meant?)"),
         ("[limits]\nauc = 0.4\nper_record = 2", "The limit `per_record` must be a share"),
         ("[limits]\nauc = 'low'", "The limit `auc` must be an AUC"),
+        ("[limits]\nauc = 60", "an AUC above 0.5 and below 1, such as 0.6, got 60 (is 0.6 meant?)"),
         ("auc = 0.6", "there must be a section [limits]"),
         ("[limits]\nauc = 0.6\n[model]\nname = 'tree'", "and nothing else; found limits, model"),
         ("[limits", "not valid TOML"),

@@ -65,6 +65,8 @@ def limits_given(file: Path | None, single: list[str] | None) -> "Limits | None"
         try:
             numbers[name.strip()] = float(number)
         except ValueError:
-            raise InputError(f"--fail-above must be NAME=X, such as auc=0.6, got {text!r}.") from None
+            raise InputError(
+                f"--fail-above must be NAME=X, a number with a point, such as auc=0.6, got {text!r}."
+            ) from None
     own = limits_of(numbers, source="--fail-above")
     return replace(limits_of(file), **own.given())

@@ -38,6 +38,18 @@ _RANGES = {
 }
 
 
+def _fits(name: str, value: object) -> bool:
+    low, high, _ = _RANGES[name]
+    return isinstance(value, int | float) and not isinstance(value, bool) and low < value < high
+
+
+def _shown(name: str, value: object) -> str:
+    """What came, and what was meant where it is a limit in percent."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return repr(value)
+    return f"{value:g} (is {value / 100:g} meant?)" if _fits(name, value / 100) else f"{value:g}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """The most that is accepted; None is no limit. A risk-appetite file holds these under `[limits]`.
@@ -55,9 +67,9 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value in self.given().items():
-            low, high, must = _RANGES[name]
-            if isinstance(value, bool) or not isinstance(value, int | float) or not low < value < high:
-                raise InputError(f"The limit `{name}` must be {must}, got {value!r}.")
+            must = _RANGES[name][2]
+            if not _fits(name, value):
+                raise InputError(f"The limit `{name}` must be {must}, got {_shown(name, value)}.")
 
     def given(self) -> dict[str, float]:
         """The limits that there are, by name."""
