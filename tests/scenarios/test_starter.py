@@ -148,6 +148,16 @@ def test_an_estimator_says_its_class_and_what_was_changed():
     )
 
 
+def test_none_is_written_where_it_is_no_default():
+    found = recipe(RandomForestClassifier(n_estimators=20, max_features=None, max_depth=None).fit(X, Y))
+    assert found.params == {"n_estimators": 20, "max_features": "None"}
+    text = starter(Pair(deleted=3, recipe=found))
+    assert "Python's None" in text
+    trained = filled(text).model.trainer().estimator
+    assert (trained.max_features, trained.max_depth) == (None, None)
+    assert "Python's None" not in starter(Pair(deleted=3, recipe=FOREST))
+
+
 @pytest.mark.parametrize(
     ("package", "name", "params"),
     [("xgboost", "XGBClassifier", {"n_estimators": 2}), ("lightgbm", "LGBMClassifier", {"n_estimators": 2})],
@@ -172,10 +182,11 @@ def test_a_pipeline_needs_a_function():
     "estimator",
     [
         DecisionTreeClassifier(class_weight={0: 1, 1: 2, 2: 1}).fit(X, Y),
+        DecisionTreeClassifier().fit(X, Y).set_params(criterion="None"),
         make_pipeline(StandardScaler(), DecisionTreeClassifier()).fit(X, Y).set_params(memory="/home/somebody"),
         type("Local", (DecisionTreeClassifier,), {})().fit(X, Y),
     ],
-    ids=["a parameter that is not plain", "a path", "a class without an import path"],
+    ids=["a parameter that is not plain", "the word for None", "a path", "a class without an import path"],
 )
 def test_what_cannot_be_written_is_left_to_the_user(estimator):
     found = recipe(estimator)

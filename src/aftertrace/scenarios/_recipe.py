@@ -14,6 +14,7 @@ from aftertrace.models._sklearn import SklearnModel
 from aftertrace.models._torch import TorchModel
 from aftertrace.scenarios._blanks import BLANK
 from aftertrace.trainers import Model as TrainedModel
+from aftertrace.trainers._presets import NONE
 
 _NOT_LEARNED = ("n_jobs", "random_state", "verbose", "verbosity")
 """Parameters of estimators that say how fast, how loud or by which seed they are trained."""
@@ -76,7 +77,7 @@ def _changed(kind: type, own: Mapping[str, Any]) -> dict[str, Any] | None:
     except Exception:  # a class that needs arguments, or other people's code
         return None
     changed = {
-        name: _plain(value)
+        name: NONE if value is None else _plain(value)
         for name, value in own.items()
         if name not in _NOT_LEARNED and repr(value) != repr(defaults.get(name))
     }
@@ -94,7 +95,7 @@ def _plain(value: Any) -> Any:
             return item
         case float() if math.isfinite(item):
             return item
-        case str() if item.isprintable() and "/" not in item and "\\" not in item:
+        case str() if item.isprintable() and "/" not in item and "\\" not in item and item != NONE:
             return item
     return None
 

@@ -10,6 +10,7 @@ from aftertrace.results import Claim, DeletionUnit, Limits
 from aftertrace.scenarios._blanks import BLANK
 from aftertrace.scenarios._recipe import Recipe
 from aftertrace.statistics import MIN_ORIGINALS
+from aftertrace.trainers._presets import NONE
 
 SIMULATION = "simulation.toml"
 """What the file is called wherever it is spoken of."""
@@ -104,7 +105,8 @@ def _model(recipe: Recipe) -> str:
     unknown = "" if recipe.remarks else "how you train: import path of a class or function, or command"
     note = unknown if recipe.name == BLANK else "as your model says itself"
     lines = [*map(_comment, recipe.remarks), _line("name", recipe.name, note)]
-    return "\n".join(["[model]", *lines, *([_line("params", recipe.params)] if recipe.params else [])])
+    is_none = '"None" is Python\'s None, which TOML has no word for' if NONE in recipe.params.values() else ""
+    return "\n".join(["[model]", *lines, *([_line("params", recipe.params, is_none)] if recipe.params else [])])
 
 
 def _procedure(recipe: Recipe) -> str:

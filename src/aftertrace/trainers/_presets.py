@@ -20,6 +20,8 @@ from aftertrace.trainers._protocol import Trainer
 from aftertrace.trainers._sklearn import SklearnTrainer
 
 Preset = Literal["working", "paper"]
+NONE = "None"
+"""How `params` say that a classifier's parameter is None: files of settings have no word for it."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,7 @@ class Model:
     `scaled`: standardise columns on each model's training records, or as the preset does; trees do not notice.
     A classifier from an import path gets a data frame from data with `encoding = "frame"`, other models numbers.
     `params`: parameters of `LogisticTrainer`, `TreeTrainer`, `ForestTrainer`, or of `NetworkTrainer` with its `MLP`,
-    `CNN`, `ResNet50` or `DenseNet121`; of another classifier, its own.
+    `CNN`, `ResNet50` or `DenseNet121`; of another classifier, its own, where "None" is Python's None.
 
     An imported network is made as `ImportedNetwork` says, and trained by `NetworkTrainer` with its defaults, scaled
     unless `scaled` is false. Its `params` whose names are fields of `NetworkTrainer` belong to the training, `shape`
@@ -289,7 +291,7 @@ class Model:
 
         classifier = _classifier(found, self.name)
         self._check(sorted(classifier.get_params()), "")
-        classifier.set_params(**self.params)
+        classifier.set_params(**{name: None if value == NONE else value for name, value in self.params.items()})
         return SklearnTrainer(make_pipeline(StandardScaler(), classifier) if self.scaled else classifier)
 
     def _check(self, known: Sequence[str], advice: str) -> None:
