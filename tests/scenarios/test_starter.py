@@ -1,6 +1,8 @@
 """The start of an experiment that an audit of one pair leaves, and what models say of their training."""
 
 import tomllib
+from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from sklearn.tree import DecisionTreeClassifier
 from aftertrace.errors import ExperimentError
 from aftertrace.models import Records, open_model
 from aftertrace.results import Claim, Limits
-from aftertrace.scenarios import Experiment
+from aftertrace.scenarios import Experiment, draw_units
 from aftertrace.scenarios._blanks import BLANK, blanks, require_filled
 from aftertrace.scenarios._recipe import Recipe, recipe_of
 from aftertrace.scenarios._starter import Pair, starter
@@ -79,6 +81,21 @@ def test_a_starter_is_an_experiment_once_it_is_filled_in(pair, models):
     assert scenario.target.originals * scenario.target.pairs * scenario.group * (pair.versions - 1) >= 200
     assert f"= {models} models" in starter(pair)
     assert max(map(len, starter(pair).splitlines())) <= 120
+
+
+def test_a_table_that_is_too_small_has_two_ways_out():
+    """What the starter says of sizes is what fits."""
+    pair = Pair(deleted=5)
+    text = " ".join(starter(pair).replace("\n#", "").split())
+    assert "best with twice as many records as trained your model, and 20 more" in text
+    assert "`records` to train on, and 10 more records. If the table is too small, give the same smaller number" in text
+    assert "whole table is then the target side's" in text
+    scenario = filled(starter(pair)).scenario
+    for more, fits in ((20, True), (19, False)):
+        with nullcontext() if fits else pytest.raises(ExperimentError, match="at most 4999 would fit, got 5000"):
+            draw_units(scenario, n_records=10000 + more, seed=0)
+    assert draw_units(scenario, n_records=5010, n_shadow=5010, seed=0)
+    assert "10 more persons" in " ".join(starter(replace(pair, unit="person")).replace("\n#", "").split())
 
 
 def test_single_deletions_have_the_defaults():

@@ -85,8 +85,8 @@ def _head(pair: Pair) -> str:
 
 def _data(pair: Pair) -> str:
     room = (
-        f"a CSV file of records like yours; it must hold at least twice as many {pair.unit}s as trained your model, "
-        f"and {4 * pair.unseen} more"
+        f"a CSV file of records like yours; best with twice as many {pair.unit}s as trained your model, and "
+        f"{4 * pair.unseen} more; with fewer, see `records` below"
     )
     classes = f": {', '.join(map(_short, pair.classes[:5]))}{', ...' if len(pair.classes) > 5 else ''}"
     lines = [
@@ -125,15 +125,28 @@ def _scenario(pair: Pair) -> Iterator[str]:
         lines.append(_line("unseen_per_pair", pair.unseen))
         lines.append(_line("held_out_per_pair", pair.unseen))
     yield "\n".join(["[scenario]", *lines])
-    for side in ("shadow", "target"):
+    for side, room in (("shadow", _room(pair)), ("target", [])):
         yield "\n".join(
             [
+                *room,
                 f"[scenario.{side}]",
                 _line("originals", ORIGINALS),
                 _line("pairs", pair.pairs, "updates of each original"),
                 _line("records", BLANK, f"how many {pair.unit}s your model was trained on"),
             ]
         )
+
+
+def _room(pair: Pair) -> Iterator[str]:
+    """What to do where the table is too small."""
+    yield _comment(
+        f"Each side has half of the table: `records` to train on, and {2 * pair.unseen} more {pair.unit}s. If the table "
+        f"is too small, give the same smaller number on both sides. The result is then of models trained on so few "
+        f"{pair.unit}s. As a rule each weighs more in them than in yours, and its deletion shows more: where they "
+        f"keep a limit, yours probably does too; where they exceed it, yours need not. Or keep the number, and take "
+        f"the attacker's {pair.unit}s from another table with the same classes, in a section [shadow.data] like "
+        f"[data]: the whole table is then the target side's."
+    )
 
 
 def _verdict(pair: Pair) -> Iterator[str]:
