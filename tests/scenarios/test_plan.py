@@ -1,5 +1,7 @@
 """A plan counts what a run does, and extrapolates as it says."""
 
+from dataclasses import replace
+
 import pytest
 
 from aftertrace.engine import InProcess, Processes
@@ -74,7 +76,7 @@ def test_models_without_a_reference_are_not_certified():
     made, _, _ = plan(experiment(model={"name": "sklearn.naive_bayes:GaussianNB"}), data_dir=None, engine=InProcess())
     assert made.certified == 0
     assert "certificate" not in made.seconds
-    assert "not known for this model" in str(made)
+    assert "not known for this model; 1 at once (--jobs), each with the models of one original" in str(made)
 
 
 def test_what_is_printed():
@@ -85,10 +87,16 @@ def test_what_is_printed():
     assert str(made).splitlines() == [
         "Models:  420 in 20 units of work, 5 of them a second time for the certificate",
         "Queries: 1200 to two versions each",
-        "Memory:  about 768 MiB for each of 2 workers",
+        "Memory:  about 1.5 GiB: 2 at once, each 768 MiB for",
+        "         the models of one original and its updates; fewer at once with --jobs or --memory",
+        "         less for each with fewer pairs or records (scenario.shadow, scenario.target)",
         "Disk:    about 87.9 KiB of posteriors and scores",
         "Time:    about 2.0 h on this machine",
         "         start 2.0 s, training 2.0 h, attacks 2 min",
+    ]
+    assert str(replace(made, at_once=1)).splitlines()[2:4] == [
+        "Memory:  about 768 MiB, for the models of one original and its updates",
+        "         less for each with fewer pairs or records (scenario.shadow, scenario.target)",
     ]
 
 

@@ -3,7 +3,7 @@
 import itertools
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -57,19 +57,31 @@ class Plan:
 
     def __str__(self) -> str:
         again = f", {self.certified} of them a second time for the certificate" if self.certified else ""
-        workers = "one worker" if self.at_once == 1 else f"each of {self.at_once} workers"
-        memory = "not known for this model" if self.process_bytes is None else f"about {_size(self.process_bytes)}"
         stages = ", ".join(f"{stage} {_span(seconds)}" for stage, seconds in self.seconds.items())
         return "\n".join(
             [
                 f"Models:  {self.models} in {self.units} units of work{again}",
                 f"Queries: {self.queries} to two versions each",
-                f"Memory:  {memory} for {workers}",
+                *self._memory(),
                 f"Disk:    about {_size(self.disk_bytes)} of posteriors and scores",
                 f"Time:    about {_span(self.total_seconds)} on this machine",
                 f"         {stages}",
             ]
         )
+
+    def _memory(self) -> Iterator[str]:
+        """What is held at once, what for, and how to need less."""
+        each = "the models of one original and its updates"
+        if self.process_bytes is None:
+            yield f"Memory:  not known for this model; {self.at_once} at once (--jobs), each with {each}"
+            return
+        size = _size(self.process_bytes)
+        if self.at_once == 1:
+            yield f"Memory:  about {size}, for {each}"
+        else:
+            yield f"Memory:  about {_size(self.at_once * self.process_bytes)}: {self.at_once} at once, each {size} for"
+            yield f"         {each}; fewer at once with --jobs or --memory"
+        yield "         less for each with fewer pairs or records (scenario.shadow, scenario.target)"
 
 
 def plan(
