@@ -8,19 +8,21 @@ from aftertrace.cli import app
 from aftertrace.posteriors import Role
 
 
-@pytest.fixture(scope="module")
-def audits(tmp_path_factory):
-    """Two audits with a limit, in folders."""
+def audited(folder, *, seed, limit=0.6):
+    """The folder of an audit with a limit."""
     import aftertrace as at
 
-    folders = []
-    for seed in (0, 1):
-        table = simulated_posteriors(leak=1, seed=seed, originals=1, pairs=40)
-        role = ["deleted" if each == Role.DELETED else "unseen" for each in table.role]
-        folders.append(tmp_path_factory.mktemp("releases") / f"v{seed}")
-        at.audit(*(table.values[:, version] for version in (0, 1)), label=table.label, role=role, limits={"auc": 0.6},
-                 out=folders[-1])  # fmt: skip
-    return [str(folder) for folder in folders]
+    table = simulated_posteriors(leak=1, seed=seed, originals=1, pairs=40)
+    role = ["deleted" if each == Role.DELETED else "unseen" for each in table.role]
+    before, after = table.values[:, 0], table.values[:, 1]
+    at.audit(before, after, label=table.label, role=role, limits={"auc": limit}, out=folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def audits(tmp_path_factory):
+    """Two audits, in folders."""
+    return [audited(tmp_path_factory.mktemp("releases") / f"v{seed}", seed=seed) for seed in (0, 1)]
 
 
 def compare(*words):
@@ -33,6 +35,15 @@ def test_audits_side_by_side(audits, tmp_path):
     assert "2 releases were audited." in done.output
     assert "is at most 5 %" in " ".join(done.output.split())
     assert sorted(each.name for each in (tmp_path / "history").iterdir()) == ["history.csv", "history.html"]
+
+
+def test_an_audit_again_and_a_wider_limit(audits, tmp_path):
+    """Of the folders themselves, so that what they hold tells it."""
+    wider = audited(tmp_path / "wider", seed=0, limit=0.9)
+    text = " ".join(compare(*audits, wider).output.split())
+    assert "Loosened in wider: AUC, from 0.6 (v1) to 0.9." in text
+    assert "wider judges the same answers as v0" in text
+    assert "v1 judges" not in text
 
 
 def test_a_budget_that_is_overspent(audits):

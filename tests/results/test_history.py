@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import math
 import re
 from dataclasses import replace
@@ -24,6 +25,7 @@ from aftertrace.results import (
 from aftertrace.results._history import MOVER, History
 from aftertrace.statistics import Interval, auc_interval
 
+PRINTS = itertools.count()
 EVIL = "<script>alert(1)</script>[red]&"
 
 
@@ -32,8 +34,19 @@ def interval(estimate, half=0.05, confidence=0.95):
     return Interval(estimate, *ends, confidence, 12, "jackknife over originals", "" if half else "too few")
 
 
-def result(auc=0.55, *, half=0.05, seed=None, limits=None, confidence=0.95, attack="LogitDrop", outcome=Outcome.WITHIN):
-    """An audit; with a `seed` it is of a simulation."""
+def result(
+    auc=0.55,
+    *,
+    half=0.05,
+    seed=None,
+    limits=None,
+    confidence=0.95,
+    attack="LogitDrop",
+    outcome=Outcome.WITHIN,
+    answers=None,
+    model="tree",
+):
+    """An audit; with a `seed` it is of a simulation. `answers`: the fingerprint, by default one of its own."""
     found = interval(auc, half, confidence)
     checks = [LimitCheck.of(name, limit, found) for name, limit in ({"auc": 0.6} if limits is None else limits).items()]
     return Result(
@@ -56,8 +69,10 @@ def result(auc=0.55, *, half=0.05, seed=None, limits=None, confidence=0.95, atta
         controls=(),
         counts=Counts(originals=12, pairs=40, deleted=40, unseen=40, held_out=0, retained=0, models=0, unconverged=0),
         overfitting=None,
-        data=DataSummary(name="posteriors", records=80, features=None, classes=("a", "b"), fingerprint="0"),
-        settings={"seed": 0} if seed is None else {"seed": seed, "scenario": {}},
+        data=DataSummary(
+            name="posteriors", records=80, features=None, classes=("a", "b"), fingerprint=answers or str(next(PRINTS))
+        ),
+        settings={"seed": 0} if seed is None else {"seed": seed, "scenario": {}, "model": model},
         threat_model=(),
         not_tested=(),
         notes=(),
@@ -173,6 +188,51 @@ def test_the_difference_of_independent_audits_covers():
         difference = history(*audits).changes[0].difference
         held += difference.low <= 0 <= difference.high
     assert 0.92 < held / repetitions < 0.985
+
+
+# What a row does not show
+
+
+def loosened(*limits):
+    return [(each.release, each.since, each.name, each.before, each.after)
+            for each in history(*(result(limits=own) for own in limits)).loosened]  # fmt: skip
+
+
+def test_wider_limits_are_told():
+    assert loosened({"auc": 0.6}, {"auc": 0.6}, {"auc": 0.55}) == []
+    assert loosened({"auc": 0.6}, {"auc": 0.7}, {"auc": 0.7}) == [("v2", "v1", "auc", 0.6, 0.7)]
+    assert loosened({"auc": 0.7}, {"auc": 0.6}, {"auc": 0.65}) == [("v3", "v2", "auc", 0.6, 0.65)]
+    assert loosened({}, {"auc": 0.7}) == []
+    two = {"auc": 0.6, "accuracy_loss": 0.01}
+    gone = loosened(two, {"auc": 0.6}, {"auc": 0.6}, {"auc": 0.6, "accuracy_loss": 0.02})
+    assert gone == [("v2", "v1", "accuracy_loss", 0.01, None), ("v4", "v1", "accuracy_loss", 0.01, 0.02)]
+    text = flat(history_text(history(result(limits=two), result(limits={"auc": 0.7}))))
+    assert (
+        "Loosened in v2: AUC, from 0.6 (v1) to 0.7. Loosened in v2: Accuracy lost, from 1 % (v1) to no limit." in text
+    )
+    assert "Loosened" not in history_text(history(result(), result()))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({"answers": "x"}, {"answers": "x", "limits": {}, "attack": "EucDist", "auc": 0.7}, True),
+        ({"answers": "x"}, {"answers": "y"}, False),
+        ({"answers": "x"}, {"answers": "x", "seed": 1}, False),
+        ({"answers": "x", "seed": 1}, {"answers": "x", "seed": 1, "limits": {}}, True),
+        ({"answers": "x", "seed": 1}, {"answers": "x", "seed": 1, "attack": "EucDist"}, True),
+        ({"answers": "x", "seed": 1}, {"answers": "x", "seed": 2}, False),
+        ({"answers": "x", "seed": 1}, {"answers": "x", "seed": 1, "model": "forest"}, False),
+        ({"answers": "x", "seed": 1}, {"answers": "x", "seed": 1, "auc": 0.56}, False),  # other code of the same name
+    ],
+)
+def test_the_same_answers_judged_again_are_no_new_release(one, other, same):
+    found = history(result(**one), result(), result(**other))
+    assert [(each.release, each.since) for each in found.again] == ([("v3", "v1")] if same else [])
+    for shown in (flat(history_text(found)), flat(render_history(found))):
+        assert (
+            "v3 judges the same answers as v1, so it is of no new release. The error budget counts" in shown
+        ) is same
 
 
 # Bad input

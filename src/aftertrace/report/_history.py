@@ -77,7 +77,7 @@ def history_text(history: History, *, width: int | None = None, colour: bool | N
         console.print()
         console.print(table)
         console.print()
-        for line in (*_trend(history), *_spent(history)):
+        for line in (*_trend(history), *_beside(history), *_spent(history)):
             console.print(line, markup=False)
         if ahead := [f"{confidence} for {audits}" for audits, confidence in _ahead(history)]:
             console.print(f"Confidence of further audits that spend what is left: {'; '.join(ahead)}.", markup=False)
@@ -105,7 +105,7 @@ def _page(history: History) -> _Page:
         sentence=_sentence(history),
         heads=("Release", "Verdict", "AUC", *map(_head, limits), "Error budget spent", "False alarms"),
         rows=tuple(_rows(history, limits)),
-        trend=tuple(_trend(history)),
+        trend=(*_trend(history), *_beside(history)),
         spent=tuple(_spent(history)),
         ahead=tuple(_ahead(history)),
         remarks=_REMARKS,
@@ -134,10 +134,11 @@ def _rows(history: History, limits: list[str]) -> Iterator[tuple[str, ...]]:
 
 
 def _standing(check: LimitCheck | None) -> str:
-    if check is None:
-        return DASH
-    limit = f"{check.limit:g}" if check.name == "auc" else percent(check.limit)
-    return f"{check.standing} (limit{NBSP}{limit})"
+    return DASH if check is None else f"{check.standing} (limit{NBSP}{_value(check.name, check.limit)})"
+
+
+def _value(name: str, limit: float) -> str:
+    return f"{limit:g}" if name == "auc" else percent(limit)
 
 
 def _sentence(history: History) -> str:
@@ -158,6 +159,20 @@ def _trend(history: History) -> Iterator[str]:
             + (", which holds 0: no change is shown." if own.low <= 0 <= own.high else ", which does not hold 0.")
         )
         yield f"AUC from {change.since} to {last}: {own.estimate:+.2f}; {words}"
+
+
+def _beside(history: History) -> Iterator[str]:
+    """What a row of figures does not show: limits that became wider, and audits of no new release."""
+    for each in history.loosened:
+        after = "no limit" if each.after is None else _value(each.name, each.after)
+        before = _value(each.name, each.before)
+        yield f"Loosened in {each.release}: {LIMITS[each.name][0]}, from {before} ({each.since}) to {after}."
+    for again in history.again:
+        yield (
+            f"{again.release} judges the same answers as {again.since}, so it is of no new release. The error budget "
+            f"counts both audits: auditing until one passes is paid for. One that only repeats another, with the same "
+            f"settings, can be left out."
+        )
 
 
 def _spent(history: History) -> Iterator[str]:

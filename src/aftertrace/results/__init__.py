@@ -18,7 +18,7 @@ from aftertrace.results._canaries import (
     Remainder,
 )
 from aftertrace.results._exposure import Exposure, ExposureResult
-from aftertrace.results._history import Change, History, Release
+from aftertrace.results._history import Again, Change, History, Loosened, Release
 from aftertrace.results._limits import LimitCheck, Limits, Standing
 from aftertrace.results._records import (
     FORMAT,
@@ -50,6 +50,7 @@ from aftertrace.results._sweep import Axis, CellResult, SweepResult
 
 __all__ = [
     "FORMAT",
+    "Again",
     "AgainstClassical",
     "AttackResult",
     "Axis",
@@ -77,6 +78,7 @@ __all__ = [
     "History",
     "LimitCheck",
     "Limits",
+    "Loosened",
     "OptionKind",
     "Outcome",
     "Overfitting",

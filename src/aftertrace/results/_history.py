@@ -15,6 +15,7 @@ from aftertrace.results._records import Outcome, Result
 from aftertrace.statistics import Interval
 from aftertrace.store import RunFolder
 
+_SIMULATED = ("seed", "model", "procedure", "scenario", "shadow", "defense")
 MOVER = "difference of independent estimates, recovered from their intervals (Zou and Donner)"
 
 
@@ -33,7 +34,6 @@ class Release:
     @classmethod
     def of(cls, name: str, result: Result) -> "Release":
         """What an audit found."""
-        simulated = "scenario" in result.settings
         return cls(
             name=name,
             outcome=result.verdict.outcome,
@@ -41,7 +41,7 @@ class Release:
             attack=result.verdict.attack,
             auc=result.attack(result.verdict.attack).auc,
             checks=result.verdict.checks,
-            seed=result.settings.get("seed") if simulated else None,
+            seed=result.settings.get("seed") if _simulated(result) else None,
         )
 
     @property
@@ -65,16 +65,40 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Loosened:
+    """A limit, by its `name` in `Limits`, that the release `since` had last `before`, and `release` has wider or not.
+
+    `after`: None where there is no such limit any more.
+    """
+
+    release: str
+    since: str
+    name: str
+    before: float
+    after: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Again:
+    """An audit of the very answers that the release `since` was judged by."""
+
+    release: str
+    since: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class History:
     """Audits in the order of their releases, and the error budget that they share.
 
-    `changes`: of the last release against the first and the one before it. `budget`: how likely at most a release of
-    the whole period may pass although it exceeds a limit; None: none was declared.
+    `changes`: of the last release against the first and the one before it. `again`: audits that are of no new release.
+    `budget`: how likely at most a release of the whole period may pass although it exceeds a limit; None: none was
+    declared.
     """
 
     releases: tuple[Release, ...]
     changes: tuple[Change, ...]
     budget: float | None
+    again: tuple[Again, ...] = ()
 
     @classmethod
     def of(cls, results: Sequence[tuple[str, Result]], *, budget: float | None = None) -> "History":
@@ -94,7 +118,7 @@ class History:
         *earlier, last = releases
         compared = dict.fromkeys((*earlier[:1], *earlier[-1:]))
         changes = tuple(Change(since=each.name, difference=_difference(each, last)) for each in compared)
-        return cls(releases=releases, changes=changes, budget=budget)
+        return cls(releases=releases, changes=changes, budget=budget, again=tuple(_again(results)))
 
     @classmethod
     def of_folders(cls, folders: Sequence[Path], *, budget: float | None = None) -> "History":
@@ -103,6 +127,11 @@ class History:
         Raises `StoreError` for a folder without a readable `result.json`, and else as `of`.
         """
         return cls.of([*zip(_names(folders), map(_result_in, folders), strict=True)], budget=budget)
+
+    @property
+    def loosened(self) -> tuple[Loosened, ...]:
+        """Where a release has a wider limit than the last one before it that had it, or none any more."""
+        return tuple(_loosened(self.releases))
 
     @property
     def false_passes(self) -> float:
@@ -161,6 +190,43 @@ def _result_in(folder: Path) -> Result:
         return Result.from_json(content)
     except StoreError as error:
         raise StoreError(f"{folder / 'result.json'}: damaged ({error}) Give the command that made it again.") from error
+
+
+def _loosened(releases: Sequence[Release]) -> Iterator[Loosened]:
+    last: dict[str, tuple[str, float]] = {}  # who had each limit last, and which
+    before: set[str] = set()  # the limits of the release before
+    for release in releases:
+        own = {check.name: check.limit for check in release.checks}
+        for name, (since, limit) in last.items():
+            after = own.get(name)
+            if (after is None and name in before) or (after is not None and after > limit):
+                yield Loosened(release=release.name, since=since, name=name, before=limit, after=after)
+        last |= {name: (release.name, limit) for name, limit in own.items()}
+        before = set(own)
+
+
+def _again(results: Sequence[tuple[str, Result]]) -> Iterator[Again]:
+    for number, (name, result) in enumerate(results):
+        since = next((earlier for earlier, other in results[:number] if _same_answers(result, other)), None)
+        if since is not None:
+            yield Again(release=name, since=since)
+
+
+def _same_answers(one: Result, other: Result) -> bool:
+    """Whether both judge the same answers: of models brought by their fingerprint; of a simulation by its settings, and
+    by what attacks found, as settings do not say everything (code of one's own may have changed).
+    """
+    if one.data.fingerprint != other.data.fingerprint or _simulated(one) != _simulated(other):
+        return False
+    found = {attack.name: attack.auc.estimate for attack in other.attacks}
+    return not _simulated(one) or all(
+        attack.auc.estimate == found.get(attack.name, attack.auc.estimate) for attack in one.attacks
+    )
+
+
+def _simulated(result: Result) -> list[Any]:
+    """What was simulated; nothing where models were brought."""
+    return [result.settings.get(name) for name in _SIMULATED] if "scenario" in result.settings else []
 
 
 def _difference(first: Release, last: Release) -> Interval:
