@@ -9,7 +9,7 @@ import pytest
 
 import aftertrace
 from aftertrace._given import _TAKES, Form, Versions
-from aftertrace._question import question
+from aftertrace._question import AUDIT, question
 from aftertrace.attacks import LargestDrop, LogitDrop, simulated_posteriors
 from aftertrace.errors import ExperimentError, InputError, PosteriorsError, StoreError, UnsupportedError
 from aftertrace.models import Outputs, Records
@@ -258,7 +258,7 @@ def test_what_else_is_wrong_costs_no_question(tmp_path):
     (tmp_path / "features.csv").write_text("record,age\n")
     models = Counted(), Counted(2)
     for given, message in (
-        ({"out": tmp_path / "mine"}, "holds other files and no run.*force=True"),
+        ({"out": tmp_path / "mine"}, "holds other files and no audit.*force=True"),
         ({"confidence": 0.3}, "`confidence` must be"),
         ({"features": tmp_path / "features.csv"}, "every record of the posteriors must have a row"),
         ({"label_column": "class"}, "`label_column` and `person_column` are of files"),
@@ -310,17 +310,17 @@ def test_another_question_does_not_take_the_place_of_an_answer(tmp_path):
     again = aftertrace.audit(**ARRAYS, limits={"auc": 0.9}, out=out)
     assert again.result == first.result
     for other, message in (
-        ({"limits": {"auc": 0.6}}, "settings.limits.auc: there 0.9, here 0.6"),
-        ({}, "settings.limits.auc: there 0.9, here nothing"),
-        ({"limits": {"auc": 0.9}, "confidence": 0.9}, "settings.confidence"),
-        ({"limits": {"auc": 0.9}, "seed": 1}, "settings.seed"),
-        ({"limits": {"auc": 0.9}, "match": True}, "settings.match"),
-        ({"limits": {"auc": 0.9}, "what_if": True}, "settings.what_if"),
-        ({"limits": {"auc": 0.9}, "attacks": ["LossRise"]}, "settings.attacks"),
-        ({"limits": {"auc": 0.9}, "features": X}, "known: "),
-        ({"limits": {"auc": 0.9}, "person": np.arange(N) // 2}, "known: "),
+        ({"limits": {"auc": 0.6}}, "limits.auc = 0.6 instead of 0.9"),
+        ({}, "no limits.auc instead of 0.9"),
+        ({"limits": {"auc": 0.9}, "confidence": 0.9}, "confidence = 0.9 instead of 0.95"),
+        ({"limits": {"auc": 0.9}, "seed": 1}, "seed = 1 instead of 0"),
+        ({"limits": {"auc": 0.9}, "match": True}, "match = True instead of False"),
+        ({"limits": {"auc": 0.9}, "what_if": True}, "what_if = True instead of False"),
+        ({"limits": {"auc": 0.9}, "attacks": ["LossRise"]}, "attacks = LossRise instead of none"),
+        ({"limits": {"auc": 0.9}, "features": X}, "features of the records, and there none"),
+        ({"limits": {"auc": 0.9}, "person": np.arange(N) // 2}, "persons, and there none"),
     ):
-        with pytest.raises(StoreError, match=rf"another experiment .*{message}.* --force \(in Python force=True\)"):
+        with pytest.raises(StoreError, match=rf"another audit \({message}\)\. .* --force \(in Python force=True\)"):
             aftertrace.audit(**ARRAYS, **other, out=out)
     assert (out / "result.json").read_bytes() == result
     replaced = aftertrace.audit(**ARRAYS, limits={"auc": 0.6}, out=out, force=True)
@@ -337,7 +337,7 @@ def test_persons_again_under_a_new_key_are_the_same_question(tmp_path):
 def test_another_question_is_refused_before_models_are_asked(tmp_path):
     aftertrace.audit(Counted(), Counted(2), **pairs(), limits={"auc": 0.9}, out=tmp_path / "run")
     models = Counted(), Counted(2)
-    with pytest.raises(StoreError, match="settings.limits.auc"):
+    with pytest.raises(StoreError, match="limits.auc = 0.8"):
         aftertrace.audit(*models, **pairs(), limits={"auc": 0.8}, out=tmp_path / "run")
     assert [model.asked for model in models] == [0, 0]
 
@@ -415,6 +415,47 @@ def audit_into(out, order=slice(None), **changed):
     return aftertrace.audit(**{**given, **changed}, out=out)
 
 
+OTHER = np.random.default_rng(7).dirichlet([2, 2], N)
+DELETED_ONLY = np.where(np.arange(N)[:, None] < DELETED, OTHER, 0)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"after": OTHER}, "other answers of the model after"),
+        ({"before": OTHER}, "other answers of the model before"),
+        ({"before": OTHER, "after": OTHER[::-1]}, "other answers to all records"),
+        (
+            {
+                "before": np.where(DELETED_ONLY > 0, OTHER, BEFORE),
+                "after": np.where(DELETED_ONLY > 0, OTHER / 2 + 0.25, AFTER),
+            },
+            "other deleted records, or of other classes",
+        ),
+        ({"label": np.where(np.arange(N) < DELETED, LABEL, 1 - LABEL)}, "other unseen records, or of other classes"),
+        ({"features": None}, "no features of the records"),
+        ({"features": -X}, "other features of the records"),
+        ({"person": np.arange(N) // 2}, "persons, and there none"),
+        ({"claim": Claim(epsilon=1.0)}, "claim, and there none"),
+        ({"after": OTHER, "limits": {"auc": 0.6}}, "limits.auc = 0.6 instead of none"),  # before models are asked
+        ({"attacks": ["LossRise"], "match": True}, "attacks = LossRise instead of none; match = True instead of False"),
+    ],
+)
+def test_how_audits_differ_is_said_in_words(tmp_path, changed, words):
+    audit_into(tmp_path / "run")
+    with pytest.raises(StoreError) as error:
+        audit_into(tmp_path / "run", **changed)
+    assert f"this folder holds another audit ({words}). Choose another --out" in str(error.value)
+
+
+def test_other_numbers_of_records_and_versions_are_said(tmp_path):
+    audit_into(tmp_path / "run")
+    with pytest.raises(StoreError, match=r"another audit \(20 deleted records instead of 60\)"):
+        audit_into(tmp_path / "run", np.r_[:20, DELETED:N])
+    with pytest.raises(StoreError, match=r"another audit \(3 versions instead of 2\)"):
+        audit_into(tmp_path / "run", between=[OTHER])
+
+
 def test_rows_in_another_order_are_the_same_question(tmp_path):
     first = audit_into(tmp_path / "run", person=np.arange(N) // 2)
     turned = np.random.default_rng(1).permutation(N)
@@ -424,7 +465,7 @@ def test_rows_in_another_order_are_the_same_question(tmp_path):
 
 def test_other_names_of_classes_are_another_question(tmp_path):
     audit_into(tmp_path / "run")
-    with pytest.raises(StoreError, match="another experiment.*known"):
+    with pytest.raises(StoreError, match="another audit .other names of classes..*"):
         audit_into(tmp_path / "run", classes=["ill", "well"])
 
 
@@ -432,7 +473,8 @@ def test_other_parameters_of_an_attack_are_another_question():
     rest = {"shadow": None, "procedure": None, "what_if": False}
     attacks = [LargestDrop(opponent=name) for name in ("OriginalLogit", "LossRise")]
     one, other = (question(AuditSettings(), attacks=[attack], **rest) for attack in attacks)
-    assert one != other
+    assert AUDIT.differences({"settings": one}, {"settings": other}) == ["other parameters of an attack"]
+    assert AUDIT.differences({"settings": one}, {"settings": one}) == []
 
 
 @pytest.mark.parametrize("key", ["", "00", "no key"])

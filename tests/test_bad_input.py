@@ -519,8 +519,8 @@ def test_names_of_models_and_columns_are_only_names():
 def test_a_folder_that_holds_something_else_keeps_it():
     Path("run").mkdir()
     Path("run/mine.txt").write_text("mine")
-    refused(*POSTERIORS, says="run: this folder holds other files and no run. Choose another --out, or use --force")
-    refused(*POSTERIORS, "--out", "a.csv", says="a.csv: a run needs a folder, and this is a file")
+    refused(*POSTERIORS, says="run: this folder holds other files and no audit. Choose another --out, or use --force")
+    refused(*POSTERIORS, "--out", "a.csv", says="a.csv: an audit needs a folder, and this is a file")
     refused(*POSTERIORS, "--out", "a.csv/run", says="cannot be written .Not a directory")
     refused(*POSTERIORS, "--out", "x" * 300, says="File name too long")
 
@@ -528,7 +528,7 @@ def test_a_folder_that_holds_something_else_keeps_it():
 def test_another_audit_is_not_replaced():
     judged(*POSTERIORS, "--out", "run")
     posteriors("b.csv", AFTER[::-1])
-    refused(*POSTERIORS, says="run: this folder holds a run of another experiment .*--force")
+    refused(*POSTERIORS, says="run: this folder holds another audit .other answers of the model after.. .*--force")
 
 
 def test_a_folder_that_cannot_be_written(monkeypatch):

@@ -29,7 +29,7 @@ from aftertrace.scenarios import (
     run_sweep,
     table_of,
 )
-from aftertrace.store import RunFolder, write_atomically
+from aftertrace.store import Kind, RunFolder, write_atomically
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,7 +288,12 @@ def exposure(
     settings = {**subject, **sizes, "seed": seed}
     identity = {"exposure": {**settings, "data": loaded.fingerprint, "trainer": canonical(trainer)}}
     name = f"exposure-{Path(loaded.name).stem}-{experiment.model.name.split(':')[-1]}-{digest(identity)[:8]}"
-    folder = RunFolder.open(Path(out) if out is not None else Path("runs") / name, identity=identity, force=force)
+    folder = RunFolder.open(
+        Path(out) if out is not None else Path("runs") / name,
+        identity=identity,
+        kind=Kind("exposure", "another exposure"),
+        force=force,
+    )
     rows, certificate = expose(
         loaded,
         trainer,

@@ -11,7 +11,7 @@ from aftertrace._brought import Opened, brought_of, title_of
 from aftertrace._finished import Audit
 from aftertrace._given import Form, Versions, attacks_of, check_arguments, outputs_of
 from aftertrace._keys import keep_key, key_in, new_key
-from aftertrace._question import identity_of, question
+from aftertrace._question import AUDIT, identity_of, question
 from aftertrace.attacks import Attack
 from aftertrace.engine import choose
 from aftertrace.errors import InputError, StoreError
@@ -139,7 +139,7 @@ def audit(
         what_if=what_if,
     )
     if out is not None:
-        RunFolder.check_free(Path(out), identity={"settings": asked}, force=force)
+        RunFolder.check_free(Path(out), identity={"settings": asked}, kind=AUDIT, force=force)
     key = (None if out is None else key_in(Path(out))) or new_key()
     brought, opened = brought_of(
         versions,
@@ -166,7 +166,7 @@ def audit(
     if out is None:
         return found
     identity = identity_of(brought.in_order(), result.data.fingerprint, asked)
-    return _kept(found, RunFolder.open(Path(out), identity=identity, force=force))
+    return _kept(found, RunFolder.open(Path(out), identity=identity, kind=AUDIT, force=force))
 
 
 def _kept(audit: Audit, folder: RunFolder) -> Audit:

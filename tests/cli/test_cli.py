@@ -423,7 +423,7 @@ def test_exposure_of_a_known_set(tmp_path):
     assert "holds an exposure" in wrong.stderr
     other = invoke("exposure", "wine", "--unseen", 19, "--out", tmp_path / "run")
     assert other.exit_code == ExitCode.WRONG_USE
-    assert "holds a run of another experiment" in other.stderr
+    assert "holds another exposure (exposure." in other.stderr
 
 
 def test_exposure_of_a_table(tmp_path):
@@ -546,7 +546,7 @@ def test_nothing_of_the_features_is_kept(another_year):
     first = json.loads((out / "result.json").read_text())
     refused = audit(another_year, *known, "--match")
     assert refused.exit_code == ExitCode.WRONG_USE
-    assert "settings.match: there False, here True" in refused.stderr
+    assert "another audit (match = True instead of False)" in refused.stderr
     assert audit(another_year, *known, "--match", "--force").exit_code == ExitCode.OK
     second = json.loads((out / "result.json").read_text())
     assert first["data"]["fingerprint"] == second["data"]["fingerprint"]

@@ -213,9 +213,9 @@ def test_a_run_that_is_stopped_goes_on(tmp_path):
 
 
 def test_a_folder_of_another_experiment_is_refused(finished):
-    with pytest.raises(StoreError, match=r"another experiment .*seed: there 0, here 1"):
+    with pytest.raises(StoreError, match=r"another experiment .*seed = 1 instead of 0"):
         run_experiment(experiment(seed=1), out=finished.folder)
-    with pytest.raises(StoreError, match=r"model\.params\.max_leaf_nodes: there nothing, here 5"):
+    with pytest.raises(StoreError, match=r"model\.params\.max_leaf_nodes = 5 instead of none"):
         run_experiment(experiment(model__params={"max_leaf_nodes": 5}), out=finished.folder)
 
 

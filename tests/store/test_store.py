@@ -11,7 +11,8 @@ import pytest
 
 from aftertrace.attacks import simulated_posteriors
 from aftertrace.errors import StoreError
-from aftertrace.store import RunFolder, write_atomically
+from aftertrace.store import Kind, RunFolder, write_atomically
+from aftertrace.store._kind import RUN
 
 IDENTITY = {"seed": 0, "model": {"name": "tree"}}
 ADDRESS = "ab" * 32
@@ -59,7 +60,7 @@ def test_a_folder_is_refused_by_what_is_known_of_the_run(folder):
     """Before the work: the rest of the identity may follow from it."""
     RunFolder.check_free(folder.path, identity={"seed": 0})
     RunFolder.check_free(folder.path.with_name("new"), identity={"seed": 1})
-    with pytest.raises(StoreError, match="another experiment .seed: there 0, here 1"):
+    with pytest.raises(StoreError, match="another experiment .seed = 1 instead of 0.. Choose"):
         RunFolder.check_free(folder.path, identity={"seed": 1})
     RunFolder.check_free(folder.path, identity={"seed": 1}, force=True)
 
@@ -67,9 +68,46 @@ def test_a_folder_is_refused_by_what_is_known_of_the_run(folder):
 def test_another_experiment_is_refused_and_said(folder, table):
     folder.write_unit(ADDRESS, table, {})
     other = {"seed": 0, "model": {"name": "forest"}}
-    with pytest.raises(StoreError, match=r"another experiment \(model.name: there tree, here forest\).*--force"):
+    with pytest.raises(StoreError, match=r"another experiment \(model.name = forest instead of tree\).*--force"):
         RunFolder.open(folder.path, identity=other)
     assert RunFolder.open(folder.path, identity=other, force=True).has_unit(ADDRESS)
+
+
+def test_what_differs_is_said_in_words(folder):
+    print_ = "0123456789abcdef" * 4
+    for there, here, words in (
+        ({"limits": {"auc": 0.6}}, {"limits": {}}, "no limits.auc instead of 0.6"),
+        ({"limits": {}}, {"limits": {"auc": 0.6}}, "limits.auc = 0.6 instead of none"),
+        ({"claim": None}, {"claim": {"epsilon": 1}}, "claim, and there none"),
+        ({"claim": {"epsilon": 1}}, {"claim": None}, "no claim"),
+        ({"data": print_}, {"data": print_[::-1]}, "data differs"),
+        ({"a": 0, "b": 0, "c": 0, "d": 0, "e": 0}, {}, "no a instead of 0; no b instead of 0; no c instead of 0; no d "
+         "instead of 0; ..."),
+    ):  # fmt: skip
+        own = RunFolder.open(folder.path, identity=there, force=True)
+        with pytest.raises(StoreError) as error:
+            RunFolder.open(own.path, identity=here)
+        assert f"holds a run of another experiment ({words}). Choose another --out" in str(error.value)
+
+
+def test_what_a_folder_holds_is_called_by_its_kind(tmp_path):
+    audit = Kind("audit", "another audit", lambda there, here: [] if there == here else ["the question"])
+    RunFolder.open(tmp_path / "audit", identity=IDENTITY, kind=audit)
+    RunFolder.open(tmp_path / "run", identity=IDENTITY)
+    assert RunFolder.open(tmp_path / "audit", identity=IDENTITY, kind=audit)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("mine")
+    for name, kind, identity, words in (
+        ("audit", RUN, IDENTITY, "this folder holds an audit, and this is a run. Choose another --out"),
+        ("run", audit, IDENTITY, "this folder holds a run, and this is an audit. Choose another --out"),
+        ("audit", audit, {"seed": 1}, "this folder holds another audit (the question). Choose another --out"),
+        ("mine", audit, IDENTITY, "this folder holds other files and no audit. Choose another --out"),
+        ("mine/thesis.tex", audit, IDENTITY, "an audit needs a folder, and this is a file"),
+    ):
+        with pytest.raises(StoreError) as error:
+            RunFolder.check_free(tmp_path / name, identity=identity, kind=kind)
+        assert words in str(error.value)
+    assert RunFolder.open(tmp_path / "audit", identity=IDENTITY, force=True).read_manifest()["kind"] == "run"
 
 
 def test_foreign_folders_and_files_are_refused(tmp_path):

@@ -17,7 +17,7 @@ from aftertrace.reproduction._studies import NOTES, STUDIES, Setting, Study
 from aftertrace.results import FigureRow, ReproductionResult, Result, Scores, StudyResult
 from aftertrace.scenarios import Cell, Experiment, nested, run_cells
 from aftertrace.statistics import Interval, auc_by_original, mean_interval
-from aftertrace.store import RunFolder
+from aftertrace.store import Kind, RunFolder
 
 CONFIDENCE = 0.95
 CONFIDENT = "more than one half for the true class"
@@ -48,7 +48,8 @@ def reproduce(
     unknown = [name for name in only if name not in STUDIES]
     if unknown:
         raise ExperimentError([f"--only: there is no study {unknown[0]!r}; known are {', '.join(STUDIES)}"])
-    folder = RunFolder.open(out, identity={"reproduction": scale.name}, force=force)
+    kind = Kind("reproduction", "a reproduction of another size")
+    folder = RunFolder.open(out, identity={"reproduction": scale.name}, kind=kind, force=force)
     studies = [STUDIES[name] for name in only or STUDIES]
     cells = {key: cell for study in studies for key, cell in _cells(study, scale)}
     unique = {cell.folder: cell for cell in cells.values()}

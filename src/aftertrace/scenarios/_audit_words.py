@@ -100,8 +100,8 @@ def shadow_notes(shadow: ShadowSide, judged: Posteriors, *, persons_are_judged: 
     """
     if shadow.passed_over:
         yield (
-            f"Passed over in {shadow.source}, as an audit is given limits of its own (--limits, --fail-above or "
-            f"--claim; in Python `limits` or `claim`): {', '.join(shadow.passed_over)}."
+            f"Passed over in {shadow.source}, as an audit is given limits of its own (`limits`, or `claim`): "
+            f"{', '.join(shadow.passed_over)}."
         )
     if persons_are_judged and shadow.person is None:
         yield (

@@ -25,7 +25,7 @@ def row_order(table: Posteriors, *, person: Ints | None = None, features: Featur
     """
     numbers = np.column_stack([table.label, table.pair, table.original, table.use, table.member])
     parts = [table.log_values.reshape(len(table), -1), numbers, *([] if features is None else [features.values])]
-    key = _hashed(parts)
+    key = hashed(parts)
     units = [table.record, *([] if person is None else [person])]
     for unit in units:
         key = mixed(key, _sums(key, unit))
@@ -41,7 +41,7 @@ def as_brought(place: Ints, persons: Persons | None = None) -> NDArray[np.intp]:
     return np.argsort(place)
 
 
-def _hashed(parts: Sequence[NDArray[np.floating] | Ints]) -> Words:
+def hashed(parts: Sequence[NDArray[np.floating] | Ints]) -> Words:
     """Of numbers [Q, ...]. [Q]"""
     key = np.zeros(len(parts[0]), dtype=np.uint64)
     for start in range(0, len(key), _BLOCK):

@@ -18,7 +18,7 @@ from aftertrace.scenarios._experiment import Experiment, find_experiment
 from aftertrace.scenarios._run import Run, run_experiment
 from aftertrace.scenarios._simulate import library_version
 from aftertrace.scenarios._toml import read_toml, table_of, to_toml
-from aftertrace.store import RunFolder, make_folder
+from aftertrace.store import Kind, RunFolder, make_folder
 
 MOST_CELLS = 1000
 SETS_AT_HAND = 2
@@ -118,7 +118,10 @@ def run_sweep(
         }
     }
     folder = RunFolder.open(
-        out or Path("runs") / f"{sweep.title}-{digest(identity)[:8]}", identity=identity, force=force
+        out or Path("runs") / f"{sweep.title}-{digest(identity)[:8]}",
+        identity=identity,
+        kind=Kind("sweep", "another sweep"),
+        force=force,
     )
     folder.write("experiment.toml", sweep.to_toml())
     found = []

@@ -9,6 +9,7 @@ from typing import Any
 from aftertrace.errors import PosteriorsError, StoreError
 from aftertrace.posteriors import Posteriors, from_parquet, to_parquet
 from aftertrace.store._atomic import make_folder, remove_unfinished, unwritable, write_atomically
+from aftertrace.store._kind import RUN, Kind, with_article
 
 FORMAT = 1
 """Version of the run folder. 1: first."""
@@ -26,8 +27,10 @@ class RunFolder:
     units: Path | None = None
 
     @classmethod
-    def check_free(cls, path: Path, *, identity: Mapping[str, Any] | None = None, force: bool = False) -> None:
-        """Raise `StoreError` where no run can be kept: a file, or a folder with other files or another run.
+    def check_free(
+        cls, path: Path, *, identity: Mapping[str, Any] | None = None, kind: Kind = RUN, force: bool = False
+    ) -> None:
+        """Raise `StoreError` where none of its `kind` can be kept: a file, or a folder with other files or another one.
 
         For who wants to know before the work, not after it: `identity` is what is known of the run until then. `force`
         takes any folder.
@@ -37,48 +40,60 @@ class RunFolder:
         except OSError as error:  # such as a name that is too long
             raise unwritable(path, error) from error
         if is_file:
-            raise StoreError(f"{path}: a run needs a folder, and this is a file. Choose another one with --out.")
+            raise StoreError(f"{path}: {kind.one} needs a folder, and this is a file. Choose another one with --out.")
         holds_other = path.is_dir() and any(not item.name.startswith(".") for item in path.iterdir())
         if holds_other and not cls(path, None).manifest_path.exists() and not force:
             raise StoreError(
-                f"{path}: this folder holds other files and no run. Choose another --out, or use --force (in Python "
-                f"force=True)."
+                f"{path}: this folder holds other files and no {kind.noun}. Choose another --out, or use --force (in "
+                f"Python force=True)."
             )
         if identity is not None and not force:
-            cls(path)._check_same(identity)
+            cls(path)._check_same(identity, kind)
 
     @classmethod
     def open(
-        cls, path: Path, *, identity: Mapping[str, Any], force: bool = False, units: Path | None = None
+        cls,
+        path: Path,
+        *,
+        identity: Mapping[str, Any],
+        kind: Kind = RUN,
+        force: bool = False,
+        units: Path | None = None,
     ) -> "RunFolder":
         """The folder of a run, made if absent. `units`: where finished units are, if not in it: runs may share them.
 
         `identity`: nested settings that a run keeps for its life. Raises `StoreError` if the folder holds a run
-        of another identity (unless `force`: its units stay, its results are replaced), or other files.
+        of another identity or `kind` (unless `force`: its units stay, its results are replaced), or other files.
         """
         folder = cls(path, units)
-        cls.check_free(path, force=force)
+        cls.check_free(path, kind=kind, force=force)
         if not force:
-            folder._check_same(identity, whole=True)
+            folder._check_same(identity, kind, whole=True)
         make_folder(path)
         make_folder(folder.units_path)
         for place in (path, folder.units_path):
             remove_unfinished(place)
-        folder.write_json("manifest.json", {"format": FORMAT, "identity": dict(identity)})
+        folder.write_json("manifest.json", {"format": FORMAT, "kind": kind.noun, "identity": dict(identity)})
         return folder
 
-    def _check_same(self, identity: Mapping[str, Any], *, whole: bool = False) -> None:
-        """Raise `StoreError` where the folder's run differs in what `identity` says; the `whole` says all there is."""
+    def _check_same(self, identity: Mapping[str, Any], kind: Kind, *, whole: bool = False) -> None:
+        """Raise `StoreError` where the folder is of another kind, or differs in what `identity` says, the `whole` of it
+        or a part.
+        """
         if not self.manifest_path.exists():
             return
-        there = self.read_manifest()["identity"]
-        different = _differences(there if whole else {name: there.get(name) for name in identity}, dict(identity))
-        if different:
-            raise StoreError(
-                f"{self.path}: this folder holds a run of another experiment ({'; '.join(different[:4])}"
-                f"{'; ...' if len(different) > 4 else ''}). Choose another --out, or replace it with --force (in "
-                f"Python force=True)."
-            )
+        manifest = self.read_manifest()
+        noun, there, here = str(manifest.get("kind") or kind.noun), manifest["identity"], dict(identity)
+        found = f"{with_article(noun)}, and this is {kind.one}"
+        if noun == kind.noun:
+            different = kind.differences(there if whole else {name: there.get(name) for name in here}, here)
+            if not different:
+                return
+            found = f"{kind.another} ({'; '.join(different[:4])}{'; ...' if len(different) > 4 else ''})"
+        raise StoreError(
+            f"{self.path}: this folder holds {found}. Choose another --out, or replace it with --force (in Python "
+            f"force=True)."
+        )
 
     @property
     def manifest_path(self) -> Path:
@@ -159,20 +174,3 @@ class RunFolder:
 
     def _unit(self, address: str) -> Path:
         return self.units_path / f"{address}.parquet"
-
-
-def _differences(there: Any, here: Any, name: str = "") -> list[str]:
-    """Settings that differ, as `name: there ..., here ...`."""
-    if isinstance(there, Mapping) and isinstance(here, Mapping):
-        keys = sorted({*there, *here})
-        return [
-            line
-            for key in keys
-            for line in _differences(there.get(key), here.get(key), f"{name}.{key}" if name else str(key))
-        ]
-    return [] if there == here else [f"{name}: there {_short(there)}, here {_short(here)}"]
-
-
-def _short(value: Any) -> str:
-    text = "nothing" if value is None else str(value)
-    return text if len(text) <= 24 else text[:12] + "…"
