@@ -115,7 +115,7 @@ def test_every_argument_is_used_or_refused(form, name, folder):
 
 def test_records_beside_posteriors_are_told_of_roles(tmp_path):
     before, after = posteriors(tmp_path)
-    with pytest.raises(InputError, match="`deleted` is for models; .* in a column `role`, or in a file .*--role"):
+    with pytest.raises(InputError, match="`deleted` is for models; .* in a column 'role', or in a file .*`role`"):
         aftertrace.audit(before, after, deleted=tmp_path / "d.csv")
 
 
@@ -134,7 +134,7 @@ def test_arguments_that_only_some_records_have(given, message):
 
 
 def test_files_of_records_bring_persons_in_a_column(tmp_path):
-    with pytest.raises(InputError, match="`person` must be left out: .*--person-column, in Python person_column"):
+    with pytest.raises(InputError, match="`person` must be left out: .*`person_column`"):
         aftertrace.audit(Counted(), Counted(2), **frames(tmp_path), person=ROLE)
 
 
@@ -286,18 +286,18 @@ def test_a_person_column_of_another_name(tmp_path):
     for found in (of_files, of_records):
         assert found.result.unit == "person"
         assert found.result.counts.deleted == DELETED // 2
-    with pytest.raises(InputError, match="column 'customer' holds string. .* may have other names .*--person-column"):
+    with pytest.raises(InputError, match="column 'customer' holds string. .* may have other names .*`person_column`"):
         aftertrace.audit(before, after)
     before, after = posteriors(tmp_path)
-    with pytest.raises(InputError, match="must be a column 'client' with whose record each is; .*--person-column"):
+    with pytest.raises(InputError, match="must be a column 'client' with whose record each is; .*`person_column`"):
         aftertrace.audit(before, after, person_column="client")
-    with pytest.raises(InputError, match="must be a column 'client' with whose record each is; .*--person-column"):
+    with pytest.raises(InputError, match="must be a column 'client' with whose record each is; .*`person_column`"):
         aftertrace.audit(Counted(), Counted(2), **frames(tmp_path), person_column="client")
 
 
 def test_a_column_that_names_persons_is_asked_for(tmp_path):
     found = aftertrace.audit(Counted(), Counted(2), **frames(tmp_path, customer=[f"c{k}" for k in range(N)]))
-    assert any("does not see customer" in note and "--person-column" in note for note in found.result.notes)
+    assert any("does not see customer" in note and "`person_column`" in note for note in found.result.notes)
 
 
 # what is kept

@@ -148,7 +148,7 @@ def judged(*words):
 def test_an_order_of_classes_of_its_own_changes_nothing():
     plain, turned = (judged(*models("one", name), *RECORDS) for name in ("two", "turned"))
     assert "brought_models:one and brought_models:two: one pair" in plain  # :two: is a picture to some terminals
-    note = "The classes of version 1 stand in another order than those of version 0: they were compared by name."
+    note = "The classes of brought_models:turned stand in another order than those of brought_models:one: they were"
     assert note in turned
     assert re.search("AUC 0...", plain)[0] == re.search("AUC 0...", turned)[0]
 
@@ -156,13 +156,21 @@ def test_an_order_of_classes_of_its_own_changes_nothing():
 @pytest.mark.parametrize(
     ("after", "code", "says"),
     [
-        ("other", 2, "must have the same classes; only version 0 has '1', only version 1 has '2'"),
-        ("three", 2, "must answer with as many columns; version 0 with 2, version 1 with 3"),
-        ("logits", 2, "must answer alike; version 0 probabilities, version 1 logits"),
-        ("nan", 2, "must be finite numbers; version 1 holds NaN .* first in row 3. Ask the model for that record"),
+        ("other", 2, "must have the same classes; only brought_models:one has '1', only brought_models:other has '2'"),
+        ("three", 2, "must answer with as many columns; brought_models:one with 2, brought_models:three with 3"),
+        ("logits", 2, "must answer alike; brought_models:one probabilities, brought_models:logits logits"),
+        (
+            "nan",
+            2,
+            "must be finite numbers; brought_models:nan holds NaN .* first in row 3. Ask the model for that record",
+        ),
         ("complexes", 4, "its answers are complex numbers"),
         ("fails", 4, "fails on records of shape .*: KeyError: 'it fails"),
-        ("short", 4, r"must answer 160 records with \[160, K\], a row for each; got \[159, 2\]"),
+        (
+            "short",
+            4,
+            r"must answer 160 records with \[160, K\], a row for each; brought_models:short did with \[159, 2\]",
+        ),
         ("ends", 4, "fails on records of shape .*: SystemExit: 0"),
         ("factory", 2, "fails when it is called for a model"),
         ("absent", 2, "there is no 'absent' in module 'brought_models'.*must be in the current folder"),
@@ -170,6 +178,15 @@ def test_an_order_of_classes_of_its_own_changes_nothing():
 )
 def test_answers_that_cannot_be_compared(after, code, says):
     refused(*models("one", after), *RECORDS, says=says, code=code)
+
+
+def test_versions_of_one_name_are_told_apart():
+    for folder_name, names in (("old", ("0", "1")), ("new", ("0", "2"))):
+        Path(folder_name).mkdir()
+        skops.io.dump(LogisticRegression().fit(X, np.take(names, LABEL)), f"{folder_name}/m.skops")
+    says = "only m.skops .before. has '1', only m.skops .after. has '2'"
+    refused(*models("old/m.skops", "new/m.skops"), *RECORDS, says=says)
+    refused(*models("old/m.skops", "other"), *RECORDS, says="only m.skops has '1', only brought_models:other has '2'")
 
 
 def test_logits_are_told_or_refused():
@@ -232,16 +249,37 @@ def test_a_column_with_a_meaning_is_no_class():
 def test_persons_under_another_name():
     says = "must be a column 'client' with whose record each is; .*--person-column"
     refused(*POSTERIORS, "--person-column", "client", says=says)
-    refused(*models("one", "two"), *RECORDS, "--person-column", "client", says=says)
+    refused(*models("one", "two"), *RECORDS, "--person-column", "client", says=f"d.csv and u.csv: there {says}")
     for name, rows in (("d.csv", range(DELETED)), ("u.csv", range(DELETED, N))):
         write(name, ("client", "label", "f0", "f1", "f2"), [(f"c{k // 2}", LABEL[k], *X[k]) for k in rows])
     done = audit(*models("one", "two"), *RECORDS, "--person-column", "client")
     assert f"{N} records of {N // 2} persons" in " ".join(done.stdout.split())
 
 
+@pytest.mark.parametrize("option", ["--label-column", "--person-column"])
+def test_columns_that_files_lack_are_named_for_all_of_them(option):
+    """One call says all there is to mend."""
+    replaced("u.csv", "label", "klass")
+    found = "found 'record', 'label', 'f0', 'f1', 'f2' in d.csv and 'record', 'klass', 'f0', 'f1', 'f2'"
+    says = (
+        f"d.csv and u.csv: there must be a column 'klas' .*; {found} .is 'klass' meant.. in u.csv. .* said .{option}."
+    )
+    refused(*models("one", "two"), *RECORDS, option, "klas", says=says if "label" in option else "column 'label' with")
+    replaced("u.csv", "klass", "label")
+    says = "d.csv and u.csv: there must be a column 'lable' .*; found 'record', 'label', .*'f2' .is 'label' meant"
+    refused(*models("one", "two"), *RECORDS, option, "lable", says=says)
+    replaced("b.csv", "record", "recrod")
+    refused(*POSTERIORS, says="^aftertrace: b.csv: there must be a column 'record'; found .*.is 'recrod' meant")
+    replaced("a.csv", "record", "row")
+    says = "a.csv and b.csv: there must be a column 'record'; found 'row', .* in a.csv and 'recrod', .* in b.csv"
+    refused(*POSTERIORS, says=says)
+
+
 @pytest.mark.parametrize("option", ["--deleted", "--unseen", "--retained", "--records"])
 def test_records_beside_posteriors(option):
-    refused(*POSTERIORS, option, "d.csv", says=f"`{option[2:]}` is for models; .* in a column `role`, or in .*--role")
+    refused(
+        *POSTERIORS, option, "d.csv", says=f"{option} is for models; .* in a column 'role', or in a file of .*--role"
+    )
 
 
 def test_few_deleted_records_are_a_note_and_a_wide_interval():
@@ -360,6 +398,32 @@ def test_latin_letters_of_another_encoding():
     refused(*models("one", "two"), *RECORDS, says=f"d.{says}")
     Path("a.csv.gz").write_bytes(gzip.compress(Path("a.csv").read_bytes()))
     refused("--before", "a.csv.gz", "--after", "b.csv", says="a.csv.gz: must be UTF-8 text, and line 9 holds")
+
+
+@pytest.mark.parametrize("name", ["t.xlsx", "t.XLS", "t.ods"])
+@pytest.mark.parametrize("option", ["--before", "--after", "--deleted", "--role", "--features"])
+def test_spreadsheets(name, option):
+    Path(name).write_bytes(b"PK")
+    words = (*models("one", "two"), *RECORDS) if option == "--deleted" else POSTERIORS
+    refused(*words, option, name, says=f"{name}: is a spreadsheet, .*. Save its sheet as 'CSV UTF-8', or as Parquet")
+
+
+def test_absent_files_and_those_that_may_be_meant():
+    Path("customers.csv.gz").touch()
+    Path("customers.parquet").touch()
+    Path("risk.toml").touch()
+    for option, name, meant in (
+        ("--before", "custmers.csv", "customers.csv.gz"),
+        ("--before", "custmers.parquet", "customers.parquet"),
+        ("--role", "custommers.csv.gz", "customers.csv.gz"),
+        ("--limits", "riskk.toml", "risk.toml"),
+        ("--shadow", "riskk.toml", "risk.toml"),
+    ):
+        refused(*POSTERIORS, option, name, says=f"{name}: there is no such file.* .is '{meant}' meant.")
+    Path("before.skops").touch()
+    refused(*models("befor.skops", "one"), *RECORDS, says="no such file .is 'before.skops' meant")
+    for name in ("c.csv", "after.csv", "absent/a.csv"):
+        refused(*POSTERIORS, "--before", name, says=f"{name}: there is no such file[.]$")
 
 
 @pytest.mark.parametrize("option", ["--before", "--deleted", "--role", "--features"])

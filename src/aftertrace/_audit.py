@@ -7,11 +7,12 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from aftertrace._brought import Opened, brought_of, title_of
+from aftertrace._brought import Opened, brought_of
 from aftertrace._finished import Audit
 from aftertrace._given import Form, Versions, attacks_of, check_arguments, outputs_of
 from aftertrace._keys import keep_key, key_in, new_key
 from aftertrace._question import AUDIT, identity_of, question
+from aftertrace._titles import title_of
 from aftertrace.attacks import Attack
 from aftertrace.engine import choose
 from aftertrace.errors import InputError, StoreError

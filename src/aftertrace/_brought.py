@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from aftertrace._given import Form, Versions
 from aftertrace._hashing import digest
 from aftertrace._spelling import some
+from aftertrace._titles import shown, version_titles
 from aftertrace.errors import InputError
 from aftertrace.interchange import read_sacro
 from aftertrace.models import SCORES, Subjects, ask, log_values, open_model, read_subjects
@@ -81,7 +81,7 @@ def _answered(versions: Versions, key: bytes) -> tuple[Brought, Opened]:
             return _of_table(versions, key), []
         case Form.FOLDERS:
             return _of_folders(versions, key), [
-                {"name": _shown(folder), "fingerprint": _folder_print(Path(folder))} for folder in references
+                {"name": shown(folder), "fingerprint": _folder_print(Path(folder))} for folder in references
             ]
         case Form.ARRAYS:
             return _of_arrays(versions, key), [
@@ -89,7 +89,7 @@ def _answered(versions: Versions, key: bytes) -> tuple[Brought, Opened]:
                 for number, values in enumerate(references)
             ]
     return _of_files(versions, key), [
-        {"name": _shown(path), "fingerprint": _file_print(Path(path))} for path in references
+        {"name": shown(path), "fingerprint": _file_print(Path(path))} for path in references
     ]
 
 
@@ -110,7 +110,7 @@ def _of_arrays(versions: Versions, key: bytes) -> Brought:
     if any(values.ndim != 2 or values.shape != raw[0].shape for values in raw):
         shapes = " and ".join(str(values.shape) for values in raw)
         raise InputError(f"All versions' posteriors must be [Q, K] for the same queries; got {shapes}.")
-    found = log_values(raw, versions.outputs)
+    found = log_values(raw, versions.outputs, names=version_titles(versions.references, "array"))
     rows, n_classes = len(raw[0]), found.values.shape[2]
     if versions.label is None and n_classes > 1:
         raise InputError(_ARRAYS)
@@ -183,7 +183,8 @@ def _of_files(versions: Versions, key: bytes) -> Brought:
         )
     columns = {"label": versions.label_column, "person": versions.person_column}
     read = read_versions(versions.references, role=role, key=key, **columns)
-    found = log_values(list(np.moveaxis(read.values, 1, 0)), versions.outputs)
+    raw = list(np.moveaxis(read.values, 1, 0))
+    found = log_values(raw, versions.outputs, names=version_titles(versions.references, "file"))
     table = Posteriors(
         log_values=found.values,
         member=read.member,
@@ -204,10 +205,7 @@ def _names(own: tuple[str, ...], n: int, given: tuple[str, ...] | None) -> tuple
     if len(own) != n:
         return given or tuple(str(k) for k in range(n))
     if given is not None and set(given) != set(own):
-        raise InputError(
-            f"The files name their classes themselves, {some(own)}; leave out {some(given)} (--classes, in "
-            f"Python classes)."
-        )
+        raise InputError(f"The files name their classes themselves, {some(own)}; leave out {some(given)} (`classes`).")
     return own
 
 
@@ -226,9 +224,16 @@ def _of_models(
     known = next((model.classes for model in models if model.classes is not None), versions.classes)
     if known is not None:
         check_classes(known)
-    answered = ask(models, subjects, outputs=versions.outputs, classes=versions.classes, progress=progress)
+    answered = ask(
+        models,
+        subjects,
+        outputs=versions.outputs,
+        classes=versions.classes,
+        names=version_titles(versions.references, "model"),
+        progress=progress,
+    )
     opened = [
-        {"name": _shown(reference), "fingerprint": model.fingerprint}
+        {"name": shown(reference), "fingerprint": model.fingerprint}
         for reference, model in zip(versions.references, models, strict=True)
     ]
     brought = Brought(
@@ -271,8 +276,7 @@ def _with_columns(recipe: Recipe, versions: Versions) -> Recipe:
 def _subjects_of_files(files: Mapping[str, Path], versions: Versions, key: bytes) -> Subjects:
     if versions.person is not None:
         raise InputError(
-            "`person` must be left out: files of records bring persons themselves, in a column (--person-column, in "
-            "Python person_column)."
+            "`person` must be left out: files of records bring persons themselves, in a column (`person_column`)."
         )
     columns = {"label": versions.label_column, "person": versions.person_column}
     return read_subjects(files, labelled=versions.outputs not in SCORES, key=key, **columns)
@@ -284,27 +288,6 @@ def _features(given: Path | str | ArrayLike | None, record: NDArray[np.int64], k
     if isinstance(given, Path | str):
         return read_features(given, record, key=key)
     return filled_features(given, rows=len(record))
-
-
-def _shown(reference: Any) -> str:
-    """A model's name for readers: nothing of this machine's folders, and nothing that steers a terminal."""
-    if not isinstance(reference, Path | str):
-        return type(reference).__name__
-    name = Path(reference).name
-    if "://" in str(reference):  # without credentials or a query, which may hold one
-        address = urlsplit(str(reference))
-        name = f"{address.hostname}{address.path}"
-    return "".join(sign if sign.isprintable() else "?" for sign in name)
-
-
-def title_of(opened: Opened) -> str:
-    """What was opened, in words."""
-    names = [each["name"] for each in opened]
-    if len(set(names)) == 1:
-        return f"{len(names) if len(names) > 2 else 'two'} versions of {names[0]}"
-    if len(names) > 3:
-        return f"{len(names)} versions, {names[0]} to {names[-1]}"
-    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _noted(note: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from aftertrace.errors import InputError
 from aftertrace.models import SCORES, Outputs
 from aftertrace.posteriors import Kind, Posteriors
 from aftertrace.posteriors._columns import LABEL, PERSON
-from aftertrace.posteriors._readable import TABLES, is_folder
+from aftertrace.posteriors._readable import TABLES, check_no_spreadsheet, is_folder
 from aftertrace.results import Claim
 from aftertrace.scenarios import Experiment
 from aftertrace.scenarios._settings import NAMED_ATTACKS
@@ -63,8 +63,8 @@ _TAKES: Mapping[Form, set[str]] = {
 _BRINGS = {
     Form.MODELS: "models are asked about records, which have their classes with them: give `deleted` and `unseen` ones",
     Form.FILES: (
-        "files of posteriors hold what was answered at which records: say the role of each in a column `role`, or in "
-        "a file of record and role (--role, in Python role); labels and persons are columns too"
+        "files of posteriors hold what was answered at which records: say the role of each in a column 'role', or in "
+        "a file of record and role (`role`); labels and persons are columns too"
     ),
     Form.ARRAYS: "arrays of posteriors come with `label` and `role` [Q], and perhaps `person` [Q]",
     Form.TABLES: "a table of posteriors has its own labels, roles and classes",
@@ -95,6 +95,9 @@ class Versions:
     person_column: str = PERSON
 
     def __post_init__(self) -> None:
+        for reference in self.references:
+            if isinstance(reference, Path | str):
+                check_no_spreadsheet(Path(reference))
         forms = {Form.of(reference) for reference in self.references}
         if len(forms) > 1:
             raise InputError(

@@ -1,10 +1,19 @@
-"""Names in messages: some of many, what was probably meant by an unknown one, and nothing that moves a terminal."""
+"""Names in messages: some of many, what was probably meant, how arguments are typed, and nothing that moves a terminal.
 
+A message names arguments between backquotes, as Python has them: `match=True`. Whatever else it names stands in quotes.
+"""
+
+import ast
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 _CONTROL = re.compile(r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]")  # no tab, line end or colour
+_LIKENESS = 0.8
+"""How much alike names of files must be (0 to 1), many of which differ by a letter on purpose."""
+_ARGUMENT = re.compile(r"`([a-z_]+)(?:=([^`]+))?`")
 
 
 def harmless(text: str) -> str:
@@ -12,11 +21,50 @@ def harmless(text: str) -> str:
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
+def as_options(text: str, options: Mapping[str, str]) -> str:
+    """A message whose arguments are typed as a command's `options`, by name; others stay as they are."""
+
+    def typed(found: re.Match[str]) -> str:
+        name, value = found.groups()
+        if name not in options:
+            return found[0]
+        return options[name] if value in (None, "True") else f"{options[name]} {_typed(value)}"
+
+    return _ARGUMENT.sub(typed, text)
+
+
+def _typed(value: str) -> str:
+    """A value of Python as it is typed in a shell."""
+    try:
+        return shlex.quote(str(ast.literal_eval(value)))
+    except (ValueError, SyntaxError):
+        return value
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """` (is 'x' meant?)` for the nearest known name, or nothing."""
     names = {each.lower(): each for each in known}
     near = difflib.get_close_matches(name.lower(), names, n=1)
     return f" (is {names[near[0]]!r} meant?)" if near else ""
+
+
+def nearest_file(path: Path) -> str:
+    """` (is 'x' meant?)` for what is called nearly so in the folder of an absent file, or nothing.
+
+    Endings do not make two names alike, but decide between those that are.
+    """
+    try:
+        beside = [each.name for each in path.parent.iterdir()]
+    except (OSError, ValueError):  # there is no such folder, or there can be none
+        return ""
+    near = difflib.get_close_matches(_stem(path.name), sorted({_stem(name) for name in beside}), n=1, cutoff=_LIKENESS)
+    alike = sorted(name for name in beside if _stem(name) in near)
+    found = difflib.get_close_matches(path.name, alike, n=1, cutoff=0)
+    return f" (is {found[0]!r} meant?)" if found else ""
+
+
+def _stem(name: str) -> str:
+    return Path(name.lower().removesuffix(".gz")).stem
 
 
 def some(names: Sequence[str], most: int = 6) -> str:

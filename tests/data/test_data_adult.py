@@ -105,7 +105,7 @@ def test_absent_files_say_where_to_put_them(tmp_path):
     assert str(caught.value) == (
         f"adult.data must be in the data folder, and is none of {tmp_path / 'adult' / 'adult.data'}, "
         f"{tmp_path / 'adult.data'}; put it there (from the UCI Machine Learning Repository, data set Adult), or name "
-        f"the folder that holds it with `data_dir` (--data-dir) or AFTERTRACE_DATA."
+        f"the folder that holds it with `data_dir` or AFTERTRACE_DATA."
     )
 
 

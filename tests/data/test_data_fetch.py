@@ -300,8 +300,7 @@ def test_other_content_is_never_overwritten(two, tmp_path, place):
     text = refused(tmp_path, left={FOLDER: None, place: b"mine"})
     assert text == (
         f"{FOLDER}: must be absent or as published, and {tmp_path / place} is neither (a subset, an edited or a "
-        f"damaged file); nothing is overwritten: move what is there away, or name another folder with `data_dir` "
-        f"(--data-dir)."
+        f"damaged file); nothing is overwritten: move what is there away, or name another folder with `data_dir`."
     )
     assert two.requests == []
 

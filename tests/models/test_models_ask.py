@@ -70,11 +70,13 @@ def test_models_that_disagree_on_the_classes():
 
 
 def test_models_that_do_not_say_their_classes():
-    with pytest.raises(InputError, match="Version 0 does not say the names of its classes, and the labels are 'a'"):
+    with pytest.raises(InputError, match="The names of the classes are not said by version 0, and the labels are 'a'"):
         ask([Fake(None), Fake(None)], subjects())
-    with pytest.raises(InputError, match="the names of its 2 classes, and the labels are '0', '1', '2'"):
+    with pytest.raises(
+        InputError, match="of the 2 classes are not said by version 0, and the labels are '0', '1', '2'"
+    ):
         ask([Fake(None, order=(0, 1)), Fake(None, order=(0, 1))], subjects(names=None), outputs=Outputs.LOGITS)
-    with pytest.raises(InputError, match="Version 1 does not say"):
+    with pytest.raises(InputError, match="not said by version 1"):
         ask([Fake(), Fake(None)], subjects(names=None))
     stated = ask([Fake(None), Fake(None)], subjects(), classes=NAMES)
     assert (stated.posteriors.classes, stated.notes) == (NAMES, ())
@@ -96,8 +98,8 @@ def test_labels_that_are_no_classes():
         ((NAMES, ("a", "b", "d")), NAMES, None, "only version 0 has 'c', only version 1 has 'd'"),
         ((NAMES, NAMES), ("a", "B", "c"), None, "Labels must be among .* got 'B'"),
         ((NAMES, NAMES), NAMES, ("a", "b", "d"), "name their classes themselves, 'a', 'b', 'c'; leave out 'a'"),
-        ((None, NAMES), NAMES, None, "Version 0 does not say the names of its classes"),
-        ((None, None), NAMES, None, "Version 0 does not say the names of its classes"),
+        ((None, NAMES), NAMES, None, "names of the classes are not said by version 0"),
+        ((None, None), NAMES, None, "names of the classes are not said by version 0"),
         ((None, None), NAMES, ("a", "b", "d"), "Labels must be among .* got 'c'"),
     ],
 )
@@ -138,11 +140,11 @@ def test_answers_of_another_shape():
         def answer(self, records):
             return super().answer(records)[:, : 2 if self.asked > 50 else 3]
 
-    with pytest.raises(TrainingError, match=r"Version 1 must answer 80 records with \[80, K\].*got \[79, 3\]"):
+    with pytest.raises(TrainingError, match=r"must answer 80 records with \[80, K\].*; version 1 did with \[79, 3\]"):
         ask([Fake(), Short()], subjects())
-    with pytest.raises(TrainingError, match=r"got \[80\]"):
+    with pytest.raises(TrainingError, match=r"version 0 did with \[80\]"):
         ask([Flat(), Fake()], subjects())
-    with pytest.raises(TrainingError, match="it did with 3 and with 2"):
+    with pytest.raises(TrainingError, match="version 0 did with 3 and with 2"):
         ask([Wild(), Fake()], subjects(), batch=40)
 
 
@@ -152,13 +154,13 @@ def test_random_answers_are_named():
             return super().answer(records)[:, ::-1] if self.asked else super().answer(records)
 
     (note,) = ask([Fake(), Random()], subjects()).notes
-    assert note.startswith("Version 1 answers differently when it is asked again about the same record (by up to 0.")
+    assert note.startswith("Asked again about the same record, version 1 answers differently (by up to 0.")
     assert ask([Fake(), Fake()], subjects()).notes == ()
 
 
 def test_what_models_say_of_themselves():
     found = ask([Fake(notes=("it is old.", "it is slow.")), Fake(notes=("it is old.",))], subjects())
-    assert found.notes == ("Versions 0 and 1: it is old.", "Version 0: it is slow.")
+    assert found.notes == ("Of version 0 and version 1: it is old.", "Of version 0: it is slow.")
 
 
 def test_more_than_two_versions():
@@ -178,7 +180,7 @@ def test_scores():
         def answer(self, records):
             return records.as_array()[:, :1] ** 2
 
-    with pytest.raises(InputError, match="does not say .* If it answers with one number for each record, say which"):
+    with pytest.raises(InputError, match="are not said by .* If it answers with one number for each record, say which"):
         ask([Loss(None), Loss(None)], subjects())
     table = ask([Loss(None), Loss(None)], subjects(), outputs=Outputs.LOSS).posteriors
     assert (table.kind, table.classes) == (Kind.SCORE, ("score",))

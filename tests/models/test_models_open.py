@@ -83,7 +83,7 @@ def test_a_pickle_under_any_name_runs_nothing(tmp_path, suffix, disguise):
     message = refusal(path)
     assert not mark.exists()
     if suffix in PICKLES:
-        assert "runs code of whoever made it; it was not read. If you trust it, say --trust-pickle" in message
+        assert "runs code of whoever made it; it was not read. If you trust it, say `trust_pickle=True`" in message
     elif disguise != "compressed":
         assert "holds a pickle under another name" in message
     assert not mark.exists()

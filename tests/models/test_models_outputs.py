@@ -53,7 +53,7 @@ def test_nan_and_infinite_answers(outputs, wrong):
 
 
 def test_logits_stated_as_probabilities():
-    with pytest.raises(InputError, match="These look like logits: say --outputs logits"):
+    with pytest.raises(InputError, match="These look like logits: say `outputs='logits'`"):
         log_values(LOGITS, Outputs.PROBABILITIES)
 
 

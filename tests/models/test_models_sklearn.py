@@ -172,7 +172,7 @@ def test_types_that_are_not_known(tmp_path):
     skops.io.dump(make_pipeline(FunctionTransformer(np.loadtxt), LogisticRegression()), path)
     message = refusal(path)
     assert "holds types that are not known to be harmless: 'numpy" in message
-    assert "--trust-pickle" in message
+    assert "`trust_pickle=True`" in message
     assert not any("Function" in name or "operator" in name or "partial" in name for name in KNOWN_TYPES)
 
 

@@ -167,7 +167,7 @@ def test_a_person_column_of_another_name(tmp_path):
     found = read_subjects(files, person="customer", key=b"k")
     assert found.person[:3].tolist() == pseudonyms(["c0", "c0", "c1"], b"k").tolist()
     assert list(found.records.columns) == ["age", "town"]
-    with pytest.raises(DataError, match="column 'client' with whose record each is; .*--person-column, in Python"):
+    with pytest.raises(DataError, match="column 'client' with whose record each is; .*`person_column`"):
         read_subjects(files, person="client")
     with pytest.raises(InputError, match="must be another one than record, role, label, got 'role'"):
         read_subjects(files, person="role")

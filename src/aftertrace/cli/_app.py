@@ -24,6 +24,7 @@ from aftertrace.cli._options import (
 )
 from aftertrace.cli._outputs import Junit, Pdf, Sarif, write_outputs
 from aftertrace.cli._progress import with_progress
+from aftertrace.cli._words import in_options
 from aftertrace.errors import InputError
 
 app = typer.Typer(
@@ -302,7 +303,7 @@ def report(
     """Print a finished run or audit again, write its report anew, and hand it to other tools."""
     from aftertrace._finished import Audit
 
-    found = Audit.of_folder(run)
+    found = in_options(Audit.of_folder(run), audit)
     typer.echo(str(found))
     write_outputs(found, junit=junit, sarif=sarif, pdf=pdf)
     if csv is not None:

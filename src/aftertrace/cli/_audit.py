@@ -11,6 +11,7 @@ from aftertrace.cli._exit import ExitCode, guarded, verdict_code
 from aftertrace.cli._options import DataDir, Force, Jobs, LimitOptions, LimitsFile, Memory, bytes_of, limits_given
 from aftertrace.cli._outputs import Junit, Pdf, Sarif, write_outputs
 from aftertrace.cli._progress import with_progress
+from aftertrace.cli._words import in_options
 from aftertrace.errors import InputError
 
 if TYPE_CHECKING:
@@ -135,6 +136,7 @@ def audit(
         memory=bytes_of(memory),
         data_dir=data_dir,
     )
+    found = in_options(found, audit)
     typer.echo(str(found))
     write_outputs(found, junit=junit, sarif=sarif, pdf=pdf)
     _say_starter(found)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from aftertrace._spelling import harmless
+from aftertrace._spelling import as_options, harmless
+from aftertrace.cli._words import options_of
 from aftertrace.errors import AftertraceError, ExperimentError, TrainingError
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def guarded(command: Callable[..., ExitCode]) -> Callable[..., None]:
             sys.stdout.flush()
         except AftertraceError as error:
             code = ExitCode.INVALID if isinstance(error, TrainingError) else ExitCode.WRONG_USE
-            _say(str(error) if isinstance(error, ExperimentError) else f"aftertrace: {error}")
+            text = as_options(str(error), options_of(command))
+            _say(text if isinstance(error, ExperimentError) else f"aftertrace: {text}")
         except KeyboardInterrupt:
             code = ExitCode.INTERRUPTED
             _say("aftertrace: interrupted. Finished units are kept: run the same command again to go on.")

@@ -64,7 +64,7 @@ def fetch(name: str, *, data_dir: Path | None = None, progress: Progress | None 
     except OSError as error:
         raise DataError(
             f"{error.filename or folder}: must be readable, and its folder writable with room for the files of {name}, "
-            f"got {error.strerror or error}; mend that, or name another folder with `data_dir` (--data-dir)."
+            f"got {error.strerror or error}; mend that, or name another folder with `data_dir`."
         ) from error
     return [
         Fetched(each.file, new.get(each.file) or there[each.file], each.file in new)
@@ -104,7 +104,7 @@ def _whole_files(files: Sequence[PublishedFile], name: str, data_dir: Path | Non
         raise DataError(
             f"{name}: must be absent or as published, and {', '.join(others)} "
             f"{'is' if len(others) == 1 else 'are'} neither (a subset, an edited or a damaged file); nothing is "
-            f"overwritten: move what is there away, or name another folder with `data_dir` (--data-dir)."
+            f"overwritten: move what is there away, or name another folder with `data_dir`."
         )
     return whole
 

@@ -30,6 +30,6 @@ def find(*files: str, data_dir: Path | None, source: str) -> Path:
             return place
     raise DataError(
         f"{Path(files[0]).name} must be in the data folder, and is none of {', '.join(map(str, searched))}; "
-        f"put it there (from {source}), or name the folder that holds it with `data_dir` (--data-dir) "
-        f"or AFTERTRACE_DATA."
+        f"put it there (from {source}), or name the folder that holds it with `data_dir` or "
+        f"AFTERTRACE_DATA."
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from aftertrace._spelling import nearest_file
 from aftertrace.errors import DataError
 
 
@@ -107,7 +108,9 @@ def read_rows(path: Path, *, as_it_stands: bool = False) -> Iterator[tuple[int, 
                 if len(fields) > 1 or any(map(str.strip, fields)):
                     yield reader.line_num, fields
     except FileNotFoundError as error:
-        raise DataError(f"{path}: there is no such file; check the path, which starts at {Path.cwd()}.") from error
+        raise DataError(
+            f"{path}: there is no such file{nearest_file(path)}; check the path, which starts at {Path.cwd()}."
+        ) from error
     except (csv.Error, UnicodeDecodeError) as error:
         raise DataError(
             f"{path}: must be UTF-8 text with commas between the fields, and is not ({error}); save it as CSV in UTF-8."

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aftertrace._spelling import nearest_file
 from aftertrace.errors import PosteriorsError
 
 MOST_BYTES = 4 * 2**30
@@ -21,7 +22,7 @@ def read_array(path: Path) -> NDArray[Any]:
     `PosteriorsError` naming the file, for pickles and arrays of Python objects too.
     """
     if not path.is_file():
-        raise PosteriorsError(f"{path}: there is no such file.")
+        raise PosteriorsError(f"{path}: there is no such file{nearest_file(path)}.")
     if path.suffix not in READABLE:
         pickled = "a pickle runs code of whoever made it and is not opened" if _is_pickle(path) else "not readable"
         raise PosteriorsError(

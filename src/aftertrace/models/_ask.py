@@ -1,6 +1,6 @@
 """Asking all versions of a model about all subjects."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from aftertrace.errors import InputError, TrainingError
 from aftertrace.models._align import align, check_names, check_widths
-from aftertrace.models._outputs import SCORES, Outputs, log_values
+from aftertrace.models._outputs import SCORES, Outputs, log_values, version_names
 from aftertrace.models._protocol import Budgeted, Model, Noted
 from aftertrace.models._records import Records
 from aftertrace.models._subjects import Subjects
@@ -37,6 +37,7 @@ def ask(
     outputs: Outputs = Outputs.AUTO,
     classes: Sequence[str] | None = None,
     batch: int = 1000,
+    names: Sequence[str] = (),
     progress: Progress = lambda stage, done, total: None,
 ) -> Answered:
     """Ask versions of a model, the original first, about all subjects, `batch` records at a time.
@@ -44,7 +45,8 @@ def ask(
     Classes are compared by name. `classes` names the columns of models that do not say their own; without it they are
     called 0 to K - 1 where all labels are such numbers. A deleted record is a member of the versions before
     `subjects.left`, of all but the last where that is not said. Every version is asked a second time about the first
-    few records: a note says if its answers change. Tables of scores have the single class "score".
+    few records: a note says if its answers change. `names`: what messages call the versions, each another, by default
+    by number. Tables of scores have the single class "score".
 
     Raises `InputError` for fewer than two models, and before any is asked where models say classes and disagree on
     them, or labels are none of these; then for answers that are not what `outputs` says, and `TrainingError` for
@@ -52,20 +54,27 @@ def ask(
     """
     if len(models) < 2:
         raise InputError(f"There must be at least two versions of the model, before and after; got {len(models)}.")
-    own = [model.classes for model in models]
+    named = dict(zip(names or version_names(len(models)), models, strict=True))
+    own = {name: model.classes for name, model in named.items()}
     check_names(own, subjects.label, classes, labelled=outputs not in SCORES)
     for model in models:
         if isinstance(model, Budgeted):
             model.check_budget(subjects.records)
-    raw = [
-        _answers(
-            model, version, subjects.records, batch, lambda done: progress("answers", done, len(models) * len(subjects))
+    starts = range(0, len(models) * len(subjects), len(subjects))
+    raw = {
+        name: _answers(
+            model,
+            name,
+            subjects.records,
+            batch,
+            start,
+            lambda done: progress("answers", done, len(models) * len(subjects)),
         )
-        for version, model in enumerate(models)
-    ]
-    check_widths([values.shape[1] for values in raw])
-    repeats = [_repeat(model, version, subjects.records, raw[version]) for version, model in enumerate(models)]
-    released = log_values(raw, outputs)
+        for start, (name, model) in zip(starts, named.items(), strict=True)
+    }
+    check_widths({name: values.shape[1] for name, values in raw.items()})
+    repeats = [_repeat(model, name, subjects.records, raw[name]) for name, model in named.items()]
+    released = log_values(list(raw.values()), outputs, names=list(raw))
     aligned = align(released, own, subjects.label, classes)
     unit = np.zeros(len(subjects), dtype=np.int64)
     table = Posteriors(
@@ -79,57 +88,59 @@ def ask(
         use=np.zeros(len(subjects), dtype=np.int8),
         kind=released.kind,
     )
-    notes = (*_of_models(models), *repeats, released.note, *aligned.notes)
+    notes = (*_of_models(named), *repeats, released.note, *aligned.notes)
     return Answered(posteriors=table, notes=tuple(note for note in notes if note))
 
 
-def _answers(model: Model, version: int, records: Records, batch: int, progress: Callable[[int], None]) -> Floats:
-    """A version's answers to all records. [Q, K]"""
+def _answers(
+    model: Model, name: str, records: Records, batch: int, before: int, progress: Callable[[int], None]
+) -> Floats:
+    """A version's answers to all records. [Q, K] `before`: how many answers other versions gave."""
     answers, size = [], len(records)
-    progress(version * size)
+    progress(before)
     for start in range(0, size, batch):
         asked = records.select(slice(start, start + batch))
-        answers.append(_answer(model, version, asked))
+        answers.append(_answer(model, name, asked))
         if answers[-1].shape[1] != answers[0].shape[1]:
             raise TrainingError(
-                f"Version {version} must answer with as many columns always; it did with {answers[0].shape[1]} and "
-                f"with {answers[-1].shape[1]}."
+                f"A model must answer with as many columns always; {name} did with {answers[0].shape[1]} and with "
+                f"{answers[-1].shape[1]}."
             )
-        progress(version * size + min(start + batch, size))
+        progress(before + min(start + batch, size))
     return np.concatenate(answers)
 
 
-def _answer(model: Model, version: int, records: Records) -> Floats:
+def _answer(model: Model, name: str, records: Records) -> Floats:
     values = np.asarray(model.answer(records), dtype=np.float64)
     if values.ndim != 2 or len(values) != len(records) or not values.shape[1]:
         raise TrainingError(
-            f"Version {version} must answer {len(records)} records with [{len(records)}, K], a row for each; got "
+            f"A model must answer {len(records)} records with [{len(records)}, K], a row for each; {name} did with "
             f"{list(values.shape)}."
         )
     return values
 
 
-def _repeat(model: Model, version: int, records: Records, first: Floats) -> str:
+def _repeat(model: Model, name: str, records: Records, first: Floats) -> str:
     """A sentence where a version's answers change when it is asked again, or nothing."""
     few = slice(0, ASKED_AGAIN)
-    again, before = _answer(model, version, records.select(few)), first[few]
+    again, before = _answer(model, name, records.select(few)), first[few]
     if np.allclose(again, before, rtol=REPEAT_TOLERANCE, atol=REPEAT_TOLERANCE, equal_nan=True):
         return ""
     with np.errstate(invalid="ignore"):
         gap = np.abs(again - before)
     return (
-        f"Version {version} answers differently when it is asked again about the same record (by up to "
+        f"Asked again about the same record, {name} answers differently (by up to "
         f"{gap.max(where=np.isfinite(gap), initial=0):.3g}): its answers are random. Figures of this audit hold for "
         f"one answer for each record; who may ask often can average, and find more."
     )
 
 
-def _of_models(models: Sequence[Model]) -> list[str]:
+def _of_models(named: Mapping[str, Model]) -> list[str]:
     said: dict[str, list[str]] = {}
-    for version, model in enumerate(models):
+    for name, model in named.items():
         for note in model.notes if isinstance(model, Noted) else ():
-            said.setdefault(note, []).append(str(version))
-    return [f"Version{'s' if len(who) > 1 else ''} {' and '.join(who)}: {note}" for note, who in said.items()]
+            said.setdefault(note, []).append(name)
+    return [f"Of {' and '.join(who)}: {note}" for note, who in said.items()]
 
 
 def _left(subjects: Subjects, n_versions: int) -> NDArray[np.int64] | None:

@@ -28,7 +28,7 @@ def check_no_pickle(path: Path) -> None:
     if is_pickle(path) or _is_torch_pickle(path):
         raise InputError(
             f"{path}: holds a pickle under another name, which would run code of whoever made it; it was not read. If "
-            f"you trust it, call it .pkl and say --trust-pickle; weights of torch belong to their code: "
+            f"you trust it, call it .pkl and say `trust_pickle=True`; weights of torch belong to their code: "
             f"package.module:factory@{path.name}."
         )
 

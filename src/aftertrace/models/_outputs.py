@@ -40,8 +40,15 @@ class LogValues:
     note: str = ""
 
 
-def log_values(raw: Sequence[Floats], outputs: Outputs) -> LogValues:
+def version_names(count: int) -> tuple[str, ...]:
+    """What messages call versions of which nothing else is known."""
+    return tuple(f"version {version}" for version in range(count))
+
+
+def log_values(raw: Sequence[Floats], outputs: Outputs, *, names: Sequence[str] = ()) -> LogValues:
     """Logs of posteriors, or log-likelihoods, of what each version answered [Q, K].
+
+    `names`: what messages call the versions, by default by number.
 
     AUTO looks at all versions together. Rows between 0 and 1 that sum to 1 are probabilities; values below 0 or above
     1 make logits, and a note says so. Everything else must be stated: a single column, rows that do not sum to 1, and
@@ -51,14 +58,15 @@ def log_values(raw: Sequence[Floats], outputs: Outputs) -> LogValues:
     Raises `InputError` for NaN and infinite values (except -inf where logits are stated: a class that is ruled out),
     and for values that are not what was stated.
     """
-    _check_finite(raw, outputs)
+    names = names or version_names(len(raw))
+    _check_finite(raw, outputs, names)
     stacked = np.stack(raw, axis=1)
     if outputs in SCORES:
         return _scores(stacked, outputs)
-    told = _told(raw) if outputs is Outputs.AUTO else outputs
+    told = _told(raw, names) if outputs is Outputs.AUTO else outputs
     if told is Outputs.LOGITS:
         return LogValues(_from_logits(stacked), Kind.POSTERIOR, _note(raw, outputs))
-    _check_probabilities(raw)
+    _check_probabilities(raw, names)
     if stacked.shape[2] == 1:
         stacked = np.concatenate([1 - stacked, stacked], axis=2)
     with np.errstate(divide="ignore"):
@@ -82,24 +90,24 @@ def _from_logits(logits: Floats) -> Floats:
     return log_softmax(logits, axis=2)
 
 
-def _told(raw: Sequence[Floats]) -> Outputs:
+def _told(raw: Sequence[Floats], names: Sequence[str]) -> Outputs:
     if raw[0].shape[1] == 1:
         raise InputError(
             "The models answer one number for each record, which may be a loss, a log-likelihood, or the probability "
-            "or logit of the second class: say which (--outputs loss, log-likelihood, probabilities or logits)."
+            "or logit of the second class: say which (`outputs='loss'`, log-likelihood, probabilities or logits)."
         )
     looks = [_look(values) for values in raw]
-    for version, look in enumerate(looks):
+    for name, values, look in zip(names, raw, looks, strict=True):
         if look is None:
-            sums = raw[version].sum(axis=1)
+            sums = values.sum(axis=1)
             row = int(np.abs(sums - 1).argmax())
             raise InputError(
-                f"The answers of version {version} lie between 0 and 1 and do not sum to 1 (row {row}: "
-                f"{sums[row]:.4g}): a sigmoid for each class, or logits? Say which (--outputs); a sigmoid for each "
+                f"The answers of {name} lie between 0 and 1 and do not sum to 1 (row {row}: "
+                f"{sums[row]:.4g}): a sigmoid for each class, or logits? Say which (`outputs`); a sigmoid for each "
                 f"class must first be made one distribution."
             )
     if len(set(looks)) > 1:
-        words = ", ".join(f"version {version} {look}" for version, look in enumerate(looks))
+        words = ", ".join(f"{name} {look}" for name, look in zip(names, looks, strict=True))
         raise InputError(f"All versions must answer alike; {words}, by the looks of it. Bring them into one form.")
     assert looks[0] is not None
     return looks[0]
@@ -121,37 +129,37 @@ def _note(raw: Sequence[Floats], outputs: Outputs) -> str:
         least, most = min(values.min() for values in raw), max(values.max() for values in raw)
         return (
             f"The models' answers lie between {least:.4g} and {most:.4g}: they were taken for logits, and a softmax "
-            f"was applied. If they are something else, say so (--outputs)."
+            f"was applied. If they are something else, say so (`outputs`)."
         )
     if raw[0].shape[1] > 1 and all(_look(values) is Outputs.PROBABILITIES for values in raw):
-        return "The models' answers look like probabilities, and were taken for logits as stated (--outputs logits)."
+        return "The models' answers look like probabilities, and were taken for logits as stated (`outputs='logits'`)."
     return ""
 
 
-def _check_finite(raw: Sequence[Floats], outputs: Outputs) -> None:
-    for version, values in enumerate(raw):
+def _check_finite(raw: Sequence[Floats], outputs: Outputs, names: Sequence[str]) -> None:
+    for name, values in zip(names, raw, strict=True):
         wrong = ~np.isfinite(values)
         if outputs is Outputs.LOGITS:
             wrong &= ~(np.isneginf(values) & (values > -np.inf).any(axis=1, keepdims=True))
         rows = np.flatnonzero(wrong.any(axis=1))
         if rows.size:
             raise InputError(
-                f"Answers must be finite numbers; version {version} holds NaN or infinite ones in {rows.size} of "
+                f"Answers must be finite numbers; {name} holds NaN or infinite ones in {rows.size} of "
                 f"{len(values)} rows, first in row {rows[0]}. Ask the model for that record by itself."
             )
 
 
-def _check_probabilities(raw: Sequence[Floats]) -> None:
-    for version, values in enumerate(raw):
+def _check_probabilities(raw: Sequence[Floats], names: Sequence[str]) -> None:
+    for name, values in zip(names, raw, strict=True):
         if _outside(values).any():
             raise InputError(
-                f"Probabilities must lie between 0 and 1; version {version} answers from {values.min():.4g} to "
-                f"{values.max():.4g}. These look like logits: say --outputs logits."
+                f"Probabilities must lie between 0 and 1; {name} answers from {values.min():.4g} to "
+                f"{values.max():.4g}. These look like logits: say `outputs='logits'`."
             )
         sums = values.sum(axis=1)
         if values.shape[1] > 1 and (np.abs(sums - 1) > TOLERANCE).any():
             row = int(np.abs(sums - 1).argmax())
             raise InputError(
-                f"Probabilities must sum to 1 within {TOLERANCE}; row {row} of version {version} sums to "
+                f"Probabilities must sum to 1 within {TOLERANCE}; row {row} of {name} sums to "
                 f"{sums[row]:.4g}. A sigmoid for each class must first be made one distribution."
             )

@@ -20,7 +20,7 @@ def own_features(records: Records) -> tuple[Features | None, str]:
             return encoded, _unseen_columns(left_out)
     return None, (
         f"The control blind sees the records' classes alone: it takes 1 to {MOST_FEATURES} columns of numbers and "
-        f"categories. Describe the records in fewer (--features, in Python features)."
+        f"categories. Describe the records in fewer (`features`)."
     )
 
 
@@ -29,6 +29,6 @@ def _unseen_columns(names: Sequence[str]) -> str:
         return ""
     return (
         f"The control blind does not see {', '.join(names)}. If one of them says whose record each is, name it "
-        f"(--person-column, in Python person_column): records of one person are not independent, and intervals and "
+        f"(`person_column`): records of one person are not independent, and intervals and "
         f"controls would be too sure."
     )

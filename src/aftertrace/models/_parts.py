@@ -71,7 +71,7 @@ def is_said(parts: Sequence[Part], name: Literal["record", "person"]) -> bool:
     """Whether all parts say each record's name, or person. Raises `DataError` where only some do."""
     silent = [part.source for part in parts if getattr(part, name) is None]
     if silent and len(silent) < len(parts):
-        option = " or what --person-column says" if name == "person" else ""
+        option = " or what `person_column` says" if name == "person" else ""
         raise DataError(f"{silent[0]}: must say the {name} of each row, as the others do (column {name!r}{option}).")
     return not silent
 

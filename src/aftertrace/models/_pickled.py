@@ -11,8 +11,8 @@ from aftertrace.models._protocol import Floats, Model, Noted
 from aftertrace.models._records import Records
 
 WARNING = (
-    "it was read from a pickle (--trust-pickle), which can run any code of whoever made it: do so only with files of "
-    "people you trust. skops, ONNX and torch.export keep models without code."
+    "it was read from a pickle (`trust_pickle=True`), which can run any code of whoever made it: do so only with "
+    "files of people you trust. skops, ONNX and torch.export keep models without code."
 )
 
 
@@ -42,7 +42,7 @@ def open_pickle(path: Path, *, trusted: bool) -> PickledModel:
     if not trusted:
         raise InputError(
             f"{path}: is a pickle, and reading one runs code of whoever made it; it was not read. If you trust it, say "
-            f"--trust-pickle (in Python, trust_pickle=True), or save the model with skops.io.dump instead."
+            f"`trust_pickle=True`, or save the model with skops.io.dump instead."
         )
     import joblib
 

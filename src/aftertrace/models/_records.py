@@ -71,7 +71,7 @@ class Records:
                 raise InputError(
                     f"This model takes numbers, and column {name!r} of the records holds texts such as "
                     f"{str(column[0])!r}. Encode it as in training, or bring the pipeline that does; if it says whose "
-                    f"record each is, name it (--person-column, in Python person_column)."
+                    f"record each is, name it (`person_column={name!r}`)."
                 )
         return np.column_stack([column.astype(np.float64) for column in self.columns.values()])
 

@@ -67,7 +67,8 @@ def open_skops(path: Path) -> SklearnModel:
     if untrusted:
         raise InputError(
             f"{path}: holds types that are not known to be harmless: {some(untrusted)}. If you made the file yourself, "
-            f"save the model with joblib and say --trust-pickle; or bring a function of records (package.module:name)."
+            f"save the model with joblib and say `trust_pickle=True`; or bring a function of records "
+            f"(package.module:name)."
         )
     check_trees(estimator, str(path))
     return replace(wrap_estimator(estimator), fingerprint=file_digest(path), notes=notes_of(caught))

@@ -48,19 +48,24 @@ def read_subjects(
     meanings = column_meanings(_FIXED, label=label, person=person)
     needed = {label: LABEL} if labelled or label != LABEL else {}
     needed |= {} if person == PERSON else {person: PERSON}
-    parts = [_part(word, Path(path), meanings, needed) for word, path in files.items()]
-    if not parts:
+    if not files:
         raise DataError("There must be files of records: one of deleted and one of unseen ones, or one with roles.")
+    read = {word: _columns(Path(path), meanings) for word, path in files.items()}
+    for name, meaning in needed.items():
+        lacking = {Path(files[word]): list(columns) for word, columns in read.items() if name not in columns}
+        if lacking:
+            raise DataError(absent_column(name, meaning, lacking))
+    parts = [_part(word, Path(files[word]), columns, meanings) for word, columns in read.items()]
     return Subjects.joined(parts, key=key)
 
 
-def _part(word: str, path: Path, meanings: Mapping[str, str], needed: Mapping[str, str]) -> Part:
-    """`meanings`: what columns mean, by name; `needed`: those that must be there."""
+def _columns(path: Path, meanings: Mapping[str, str]) -> dict[str, NDArray[Any]]:
     check_table(path)
-    columns = _arrays(path) if path.suffix == ".npz" else _table(path, meanings)
-    for name, meaning in needed.items():
-        if name not in columns:
-            raise DataError(absent_column(path, name, meaning, columns))
+    return _arrays(path) if path.suffix == ".npz" else _table(path, meanings)
+
+
+def _part(word: str, path: Path, columns: dict[str, NDArray[Any]], meanings: Mapping[str, str]) -> Part:
+    """`meanings`: what columns mean, by name."""
     words = {
         meaning: _words(path, name, columns.pop(name), meaning) for name, meaning in meanings.items() if name in columns
     }

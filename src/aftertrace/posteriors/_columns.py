@@ -1,6 +1,7 @@
 """Columns with a meaning, and what users call two of them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from aftertrace._spelling import nearest, some
 from aftertrace.errors import InputError
@@ -24,12 +25,16 @@ def column_meanings(fixed: Sequence[str], *, label: str = LABEL, person: str = P
     return {**{name: name for name in fixed}, label: LABEL, person: PERSON}
 
 
-def absent_column(source: object, name: str, meaning: str, found: Collection[str]) -> str:
-    """What is said where the file `source` lacks the column `name` of that `meaning`."""
+def absent_column(name: str, meaning: str, found: Mapping[Path, Sequence[str]]) -> str:
+    """What is said of the files that lack the column `name` of that `meaning`; `found`: the columns of each."""
     holds = f" with {_HOLDS[meaning]}" if meaning in _HOLDS else ""
     hint = f" Another name can be said {_option(meaning)}." if meaning in _HOLDS else ""
-    return f"{source}: there must be a column {name!r}{holds}; found {some(list(found))}{nearest(name, found)}.{hint}"
+    columns = [f"{some(each)}{nearest(name, each)}" for each in found.values()]
+    if len(set(columns)) > 1:
+        columns = [f"{text} in {path.name}" for text, path in zip(columns, found, strict=True)]
+    files = " and ".join(map(str, found))
+    return f"{files}: there must be a column {name!r}{holds}; found {' and '.join(dict.fromkeys(columns))}.{hint}"
 
 
 def _option(meaning: str) -> str:
-    return f"(--{meaning}-column, in Python {meaning}_column)"
+    return f"(`{meaning}_column`)"

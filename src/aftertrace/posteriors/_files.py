@@ -3,7 +3,7 @@
 import hashlib
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from aftertrace._spelling import nearest, some
 from aftertrace.errors import DataError, PosteriorsError
-from aftertrace.posteriors._columns import LABEL, absent_column, column_meanings
+from aftertrace.posteriors._columns import LABEL, PERSON, absent_column, column_meanings
 from aftertrace.posteriors._posteriors import SUM_TOLERANCE
 from aftertrace.posteriors._readable import check_table
 
@@ -111,12 +111,28 @@ def read_numbers(path: Path, meanings: Mapping[str, str] = PLAIN) -> Answers:
 
     `meanings`: `answer_columns`. Raises `PosteriorsError`.
     """
-    columns, values = file_columns(path, meanings)
-    named = {meaning: name for name, meaning in meanings.items()}
-    for meaning in ("record",) if len(values) == 1 else ("record", LABEL):
-        if meaning not in columns:
-            found = [*map(named.__getitem__, columns), *values]
-            raise PosteriorsError(absent_column(path, named[meaning], meaning, found))
+    return versions_numbers([path], meanings)[0]
+
+
+def versions_numbers(paths: Sequence[Path], meanings: Mapping[str, str]) -> list[Answers]:
+    """`read_numbers` of several files; one of them may say persons for all."""
+    opened = [(path, _opened(path, meanings)) for path in paths]
+    _check_columns({path: _names(file) for path, file in opened}, meanings)
+    return [_answers(path, *_columns(path, file, meanings)) for path, file in opened]
+
+
+def _check_columns(found: Mapping[Path, Sequence[str]], meanings: Mapping[str, str]) -> None:
+    """Raises `PosteriorsError` for a column that must be there, naming all files that lack it."""
+    for name, meaning in meanings.items():
+        lacking = {path: names for path, names in found.items() if name not in names}
+        if meaning == LABEL:  # a single column of scores needs none
+            lacking = {path: names for path, names in lacking.items() if len(set(names) - meanings.keys()) > 1}
+        is_asked_for = meaning == PERSON and name != PERSON and len(lacking) == len(found)
+        if lacking and (meaning in ("record", LABEL) or is_asked_for):
+            raise PosteriorsError(absent_column(name, meaning, lacking))
+
+
+def _answers(path: Path, columns: dict[str, Words], values: dict[str, NDArray[np.float64]]) -> Answers:
     if not values:
         raise PosteriorsError(
             f"{path}: besides record, label and role there must be one column per class, at least two; found none."
@@ -137,11 +153,29 @@ def file_columns(
     path: Path, meanings: Mapping[str, str] = PLAIN
 ) -> tuple[dict[str, Words], dict[str, NDArray[np.float64]]]:
     """The columns with a meaning as texts, by meaning, and the others, one per class, as numbers."""
+    return _columns(path, _opened(path, meanings), meanings)
+
+
+def _opened(path: Path, meanings: Mapping[str, str]) -> Any:
+    """A table of Arrow, or the arrays of an NPZ file."""
     check_readable(path)
+    return _npz_arrays(path) if path.suffix == ".npz" else arrow_table(path, meanings)
+
+
+def _names(opened: Any) -> list[str]:
+    """What the columns are called. Of an NPZ file, whose values have one name, the classes stand for them."""
+    if not isinstance(opened, dict):
+        return opened.column_names
+    return [*(name for name in opened if name not in ("values", "classes")), *_npz_classes(opened)]
+
+
+def _columns(
+    path: Path, opened: Any, meanings: Mapping[str, str]
+) -> tuple[dict[str, Words], dict[str, NDArray[np.float64]]]:
     try:
-        if path.suffix == ".npz":
-            return _from_npz(path, meanings)
-        return _from_arrow(path, arrow_table(path, meanings), meanings)
+        if isinstance(opened, dict):
+            return _from_npz(path, opened, meanings)
+        return _from_arrow(path, opened, meanings)
     except UnicodeDecodeError as error:
         raise PosteriorsError(f"{path}: texts must be UTF-8 ({error}).") from error
 
@@ -190,15 +224,12 @@ def _from_arrow(
             raise PosteriorsError(
                 f"{path}: columns other than {', '.join(meanings)} must be posteriors, numbers from 0 to 1, one per "
                 f"class; column {name!r} holds {column.type}{nearest(name, meanings)}. The columns of labels and "
-                f"persons may have other names (--label-column, --person-column; in Python label_column and "
-                f"person_column)."
+                f"persons may have other names (`label_column`, `person_column`)."
             )
     return texts, numbers
 
 
-def _from_npz(path: Path, meanings: Mapping[str, str]) -> tuple[dict[str, Words], dict[str, NDArray[np.float64]]]:
-    import pyarrow as pa
-
+def _npz_arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
@@ -208,7 +239,19 @@ def _from_npz(path: Path, meanings: Mapping[str, str]) -> tuple[dict[str, Words]
     if values is None or values.ndim != 2 or not np.issubdtype(values.dtype, np.number):
         found = "no such array" if values is None else f"{values.dtype} {values.shape}"
         raise PosteriorsError(f"{path}: there must be an array `values` of numbers [Q, K]; got {found}.")
-    classes = [str(name) for name in arrays.get("classes", np.arange(values.shape[1]))]
+    return arrays
+
+
+def _npz_classes(arrays: Mapping[str, NDArray[Any]]) -> list[str]:
+    return [str(name) for name in arrays.get("classes", np.arange(arrays["values"].shape[1]))]
+
+
+def _from_npz(
+    path: Path, arrays: Mapping[str, NDArray[Any]], meanings: Mapping[str, str]
+) -> tuple[dict[str, Words], dict[str, NDArray[np.float64]]]:
+    import pyarrow as pa
+
+    values, classes = arrays["values"], _npz_classes(arrays)
     texts = {meaning: arrays[name].astype(str) for name, meaning in meanings.items() if name in arrays}
     wrong = [name for name, column in texts.items() if column.shape != values.shape[:1]]
     if wrong or len(classes) != values.shape[1] or len(set(classes)) != len(classes):

@@ -6,12 +6,13 @@ import stat
 import zlib
 from pathlib import Path
 
-from aftertrace._spelling import nearest
+from aftertrace._spelling import nearest_file
 from aftertrace.errors import DataError
 from aftertrace.posteriors._archives import archive_names, check_unpacked
 
 TABLES = (".csv", ".csv.gz", ".parquet", ".npz")
 """How names of files end that hold records or answers."""
+_SPREADSHEETS = (".xlsx", ".xls", ".ods")
 _PICKLES = tuple(bytes([0x80, version]) for version in range(2, 6))
 _PAGES = (b"<!doctype html", b"<html")
 _POINTER = b"version https://git-lfs"
@@ -23,7 +24,7 @@ def check_file(path: Path) -> None:
     try:
         found = path.stat()
     except FileNotFoundError as error:
-        raise DataError(f"{path}: there is no such file{nearest(path.name, _beside(path))}.") from error
+        raise DataError(f"{path}: there is no such file{nearest_file(path)}.") from error
     except (OSError, ValueError) as error:  # such as a name that is too long or holds a null byte
         raise _unreadable(path, error) from error
     if stat.S_ISDIR(found.st_mode):
@@ -73,8 +74,15 @@ def first_bytes(path: Path) -> bytes:
         raise _unreadable(path, error) from error
 
 
+def check_no_spreadsheet(path: Path) -> None:
+    """Raises `DataError` for what a spreadsheet program saves by itself."""
+    if path.suffix.lower() in _SPREADSHEETS:
+        raise DataError(f"{path}: is a spreadsheet, which is not read. Save its sheet as 'CSV UTF-8', or as Parquet.")
+
+
 def check_table(path: Path) -> None:
     """Raises `DataError` unless a CSV, Parquet or NPZ file can be read without running code or filling the memory."""
+    check_no_spreadsheet(path)
     if not path.name.endswith(TABLES):
         raise DataError(f"{path}: a table must end in {', '.join(TABLES[:-1])} or {TABLES[-1]}.")
     check_file(path)
@@ -146,13 +154,6 @@ def _check_separator(path: Path, header: bytes) -> None:
             f"{path}: columns must be separated by commas, and are by {others[0]}. Save it as CSV with commas, and "
             f"decimals with points."
         )
-
-
-def _beside(path: Path) -> list[str]:
-    try:
-        return [each.name for each in path.parent.iterdir()]
-    except OSError:
-        return []
 
 
 def _unreadable(path: Path, error: OSError | ValueError) -> DataError:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from aftertrace._absence import is_nobody
 from aftertrace._spelling import some
 from aftertrace.errors import PosteriorsError
-from aftertrace.posteriors._columns import LABEL, PERSON, absent_column
+from aftertrace.posteriors._columns import LABEL, PERSON
 from aftertrace.posteriors._files import (
     Answers,
     Ints,
@@ -19,7 +19,7 @@ from aftertrace.posteriors._files import (
     file_columns,
     pseudonyms,
     read_answers,
-    read_numbers,
+    versions_numbers,
 )
 from aftertrace.posteriors._posteriors import Posteriors
 from aftertrace.posteriors._roles import Role, membership, role_numbers
@@ -86,10 +86,7 @@ def read_versions(
     classes and of persons are called. Raises `PosteriorsError`, and `InputError` for names that are none.
     """
     meanings = answer_columns(label=label, person=person)
-    versions = [read_numbers(Path(path), meanings) for path in paths]
-    if person != PERSON and not any(PERSON in version.extra for version in versions):
-        first = versions[0]
-        raise PosteriorsError(absent_column(first.path, person, PERSON, ["record", *first.extra, *first.classes]))
+    versions = versions_numbers([Path(path) for path in paths], meanings)
     return _versions(versions, role, key)
 
 
@@ -224,7 +221,7 @@ def _roles(versions: Sequence[Answers], orders: Sequence[Ints], path: Path | str
     if not given:
         raise PosteriorsError(
             f"{first.path}: the role of each record (deleted, unseen, ...) must be known: add a column 'role' to one "
-            f"of the files, or give a file of the columns record and role (--role, in Python role)."
+            f"of the files, or give a file of the columns record and role (`role`)."
         )
     (source, roles), *others = given.items()
     for name, other in others:

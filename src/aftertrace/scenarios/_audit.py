@@ -43,7 +43,7 @@ from aftertrace.scenarios._verdict import BLIND, Judgement
 from aftertrace.scenarios._widening import widening_of
 from aftertrace.statistics import Matching, matched_queries
 
-OFFER = "Or leave out those without a counterpart: --match (in Python, match=True)."
+OFFER = "Or leave out those without a counterpart: `match=True`."
 AUDITOR = (
     CrossFitted(Superset(), "Auditor"),
     CrossFitted(Superset(classical=True), "Auditor/classical"),

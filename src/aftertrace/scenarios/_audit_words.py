@@ -130,7 +130,7 @@ def _sample_notes(judged: Posteriors, counts: Counts) -> Iterator[str]:
         yield (
             f"All deleted ones are of class {name}: an attacker who knows this needs no model to leave out the others, "
             f"and the figures say nothing of deletions from other classes. Compare with unseen ones of that class "
-            f"(--match)."
+            f"(`match=True`)."
         )
 
 

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from aftertrace._spelling import nearest
+from aftertrace._spelling import nearest, nearest_file
 from aftertrace.attacks import Attack
 from aftertrace.data import DataSpec
 from aftertrace.defenses import Defense, parse_defense
@@ -146,7 +146,10 @@ def find_experiment(source: str | Path) -> Path:
     if str(source) in known:
         return known[str(source)]
     raise ExperimentError(
-        [f"there is no such file or example{nearest(str(source), known)}; examples are {', '.join(known)}"],
+        [
+            f"there is no such file or example{nearest_file(path) or nearest(str(source), known)}; examples are "
+            f"{', '.join(known)}"
+        ],
         source=str(source),
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from aftertrace._spelling import nearest_file
 from aftertrace.errors import ExperimentError
 
 LARGEST = 2**16
@@ -23,6 +24,8 @@ def read_toml(path: Path, *, source: str) -> dict[str, Any]:
                 [f"must be a small TOML file, and is longer than {LARGEST} bytes; is it another one?"], source=source
             )
         return tomllib.loads(content.decode())
+    except FileNotFoundError as error:
+        raise ExperimentError([f"there is no such file{nearest_file(path)}"], source=source) from error
     except OSError as error:
         raise ExperimentError([f"cannot be read ({error.strerror})"], source=source) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -1,0 +1,54 @@
+"""Names in messages, and how the command line types what the library says."""
+
+import pytest
+from typer.main import get_command
+
+import aftertrace
+from aftertrace._spelling import as_options, nearest_file
+from aftertrace.cli import app
+from aftertrace.cli._app import report, run
+from aftertrace.cli._audit import audit
+from aftertrace.cli._words import options_of
+
+
+@pytest.mark.parametrize(
+    ("said", "typed"),
+    [
+        ("Say `label_column`.", "Say --label-column."),
+        ("Say `label_column='klass'`.", "Say --label-column klass."),
+        ("Say `label_column='my class'`.", "Say --label-column 'my class'."),
+        ("Say `match=True`, or `confidence=0.9`.", "Say --match, or --confidence 0.9."),
+        ("`label` [Q] and `aftertrace list attacks` stay.", "`label` [Q] and `aftertrace list attacks` stay."),
+        ("So does the column 'role', and what `x.toml` holds.", "So does the column 'role', and what `x.toml` holds."),
+    ],
+)
+def test_arguments_are_typed_as_options(said, typed):
+    assert as_options(said, options_of(audit)) == typed
+
+
+def test_options_are_those_that_help_shows():
+    commands = get_command(app).commands
+    for name, command in (("audit", audit), ("run", run), ("report", report)):
+        shown = {each.name: each.opts[0] for each in commands[name].params if each.opts[0].startswith("--")}
+        shown.pop("help", None)
+        assert options_of(command) == shown
+    assert options_of(run)["changes"] == "--set"
+    assert "experiment" not in options_of(run)
+
+
+def test_every_option_of_an_audit_is_an_argument_of_that_name():
+    """Else a message names one that the command does not have."""
+    import inspect
+
+    own = set(inspect.signature(aftertrace.audit).parameters)
+    assert set(options_of(audit)) - own == {"fail_above", "junit", "sarif", "pdf"}
+    assert own - set(options_of(audit)) == {"label", "person", "procedure", "attacks", "progress"}
+
+
+def test_files_that_may_be_meant(tmp_path):
+    for name in ("June.csv", "june_2.csv", "july.csv"):
+        (tmp_path / name).touch()
+    assert nearest_file(tmp_path / "june.csv") == " (is 'June.csv' meant?)"
+    assert nearest_file(tmp_path / "june2.csv.gz") == " (is 'june_2.csv' meant?)"
+    for name in ("may.csv", "absent/june.csv", "x\0.csv"):
+        assert nearest_file(tmp_path / name) == ""
