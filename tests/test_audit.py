@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 import aftertrace
 from aftertrace._given import _TAKES, Form, Versions
@@ -298,6 +299,40 @@ def test_a_person_column_of_another_name(tmp_path):
 def test_a_column_that_names_persons_is_asked_for(tmp_path):
     found = aftertrace.audit(Counted(), Counted(2), **frames(tmp_path, customer=[f"c{k}" for k in range(N)]))
     assert any("does not see customer" in note and "`person_column`" in note for note in found.result.notes)
+
+
+def fitted(columns, strength):
+    return LogisticRegression(C=strength).fit(pd.DataFrame(X, columns=columns) if columns else X, LABEL.astype(str))
+
+
+def test_a_forgotten_person_column_is_a_note(tmp_path):
+    patient = np.arange(N) // 2
+    models = [fitted(["f0", "f1", "f2"], strength) for strength in (1, 0.1)]
+    files = frames(tmp_path, patient_id=patient)
+    advice = "Column 'patient_id' looks as if it said whose each record is: give {}, so that persons are judged."
+    of_files = aftertrace.audit(*models, **files).result
+    assert advice.format("`person_column='patient_id'`") in of_files.notes
+    said = aftertrace.audit(*models, **files, person_column="patient_id").result
+    assert said.unit == "person"
+    assert not any("looks as if" in note for note in said.notes)
+    tables = {name: (frame := pd.read_csv(path), frame.pop("label")) for name, path in files.items()}
+    of_pairs = aftertrace.audit(*models, **tables).result
+    assert advice.format("`person`, whom each record is about") in of_pairs.notes
+    taken = aftertrace.audit(*[fitted(["f0", "f1", "patient_id"], strength) for strength in (1, 0.1)], **files).result
+    assert not any("looks as if" in note for note in taken.notes)
+
+
+def test_a_forgotten_person_column_may_be_why_a_model_fails(tmp_path):
+    files = frames(tmp_path, patient_id=np.arange(N) // 2)
+    with pytest.raises(InputError, match="expecting 3 features.* Column 'patient_id' looks as if it said whose each"):
+        aftertrace.audit(fitted(None, 1), fitted(None, 0.1), **files)
+    with pytest.raises(InputError, match="expecting 3 features.* left are features.$"):
+        aftertrace.audit(fitted(None, 1), fitted(None, 0.1), **frames(tmp_path, ward=np.arange(N) // 2))
+
+
+def test_numbers_of_persons_are_no_class(tmp_path):
+    with pytest.raises(PosteriorsError, match="a.csv: column 'patient_id' looks as if .*`person_column='patient_id'`"):
+        aftertrace.audit(*posteriors(tmp_path, patient_id=np.arange(N) // 2))
 
 
 # what is kept

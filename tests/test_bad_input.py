@@ -256,6 +256,17 @@ def test_persons_under_another_name():
     assert f"{N} records of {N // 2} persons" in " ".join(done.stdout.split())
 
 
+def test_a_forgotten_person_column_comes_before_matching():
+    """Numbers of persons differ by themselves: to leave out whoever has no counterpart would hide that."""
+    for name, rows in (("d.csv", range(DELETED)), ("u.csv", range(DELETED, N))):
+        write(name, ("record", "label", "f0", "patient_id"), [(f"r{k}", LABEL[k], X[k, 0], k // 2) for k in rows])
+    done = audit(*models("one", "two"), *RECORDS)
+    assert done.exit_code == 4
+    said = " ".join(done.stdout.split())
+    advice = "give --person-column patient_id, so that persons are judged. Or leave out those without a counterpart: --"
+    assert f"whose each record is: {advice}match." in said
+
+
 @pytest.mark.parametrize("option", ["--label-column", "--person-column"])
 def test_columns_that_files_lack_are_named_for_all_of_them(option):
     """One call says all there is to mend."""

@@ -14,10 +14,11 @@ from aftertrace._given import Form, Versions
 from aftertrace._hashing import digest
 from aftertrace._spelling import some
 from aftertrace._titles import shown, version_titles
-from aftertrace.errors import InputError
+from aftertrace.errors import InputError, TrainingError
 from aftertrace.interchange import read_sacro
 from aftertrace.models import SCORES, Subjects, ask, log_values, open_model, read_subjects
 from aftertrace.models._files import first_line
+from aftertrace.models._likely_persons import likely_person, taken_by
 from aftertrace.models._own_features import own_features
 from aftertrace.models._persons import person_names
 from aftertrace.posteriors import (
@@ -224,14 +225,17 @@ def _of_models(
     known = next((model.classes for model in models if model.classes is not None), versions.classes)
     if known is not None:
         check_classes(known)
-    answered = ask(
-        models,
-        subjects,
-        outputs=versions.outputs,
-        classes=versions.classes,
-        names=version_titles(versions.references, "model"),
-        progress=progress,
-    )
+    names = version_titles(versions.references, "model")
+    try:
+        answered = ask(
+            models, subjects, outputs=versions.outputs, classes=versions.classes, names=names, progress=progress
+        )
+    except (InputError, TrainingError) as error:
+        advice = _person_advice(versions, subjects, likely_person(subjects.records, subjects.role, named=True))
+        if not advice:
+            raise
+        raise type(error)(" ".join((str(error), *advice))) from error
+    likely = likely_person(subjects.records, subjects.role, taken=taken_by(models[0], subjects.records))
     opened = [
         {"name": shown(reference), "fingerprint": model.fingerprint}
         for reference, model in zip(versions.references, models, strict=True)
@@ -241,8 +245,17 @@ def _of_models(
         person=subjects.person,
         features=features,
         recipe=_with_columns(recipe_of(models[0], subjects.records), versions),
+        advice=_person_advice(versions, subjects, likely),
     )
     return replace(brought, notes=(*subjects.notes, *answered.notes, *_noted(unseen))), opened
+
+
+def _person_advice(versions: Versions, subjects: Subjects, column: str | None) -> tuple[str, ...]:
+    """What is said of a `column` that looks as if it said whose records they are, unless that is said."""
+    if column is None or subjects.person is not None:
+        return ()
+    said = f"`person_column={column!r}`" if _are_files(versions) else "`person`, whom each record is about"
+    return (f"Column {column!r} looks as if it said whose each record is: give {said}, so that persons are judged.",)
 
 
 def _subjects(versions: Versions, key: bytes) -> Subjects:
@@ -268,9 +281,14 @@ def _subjects(versions: Versions, key: bytes) -> Subjects:
 
 def _with_columns(recipe: Recipe, versions: Versions) -> Recipe:
     """With the columns of classes and persons, where files of records have them."""
-    if not any(isinstance(given, Path | str) for given in (versions.records, versions.deleted)):
+    if not _are_files(versions):
         return recipe
     return replace(recipe, target=versions.label_column, person=versions.person_column)
+
+
+def _are_files(versions: Versions) -> bool:
+    """Whether records are brought in files."""
+    return any(isinstance(given, Path | str) for given in (versions.records, versions.deleted))
 
 
 def _subjects_of_files(files: Mapping[str, Path], versions: Versions, key: bytes) -> Subjects:

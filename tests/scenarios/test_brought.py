@@ -407,7 +407,7 @@ def test_what_differs_most_is_named():
     result, _ = audit_posteriors(Brought(table=table, features=features))
     assert result.verdict.outcome is Outcome.INVALID
     assert "what differs most: age (higher where deleted, AUC 0.9" in result.verdict.sentence
-    assert "--match" in result.verdict.sentence
+    assert "`match=True`" in result.verdict.sentence
     kept, _ = audit_posteriors(Brought(table=table, features=features), AuditSettings(match=True))
     assert kept.verdict.outcome is not Outcome.INVALID
     assert "differs" not in kept.verdict.sentence

@@ -68,6 +68,11 @@ class OnnxModel:
                 f"{self.name}: cannot take these records: {_reason(error)}. Bring them as in training."
             ) from error
 
+    def wanted(self, records: Records) -> tuple[str, ...]:
+        """The columns of the records that it takes, all where it takes them together."""
+        columns, inputs = tuple(records.columns or ()), {each.name for each in self.session.get_inputs()}
+        return tuple(name for name in columns if not inputs.isdisjoint((name, _written(name)))) or columns
+
     def _run(self, given: Mapping[str, NDArray[Any]]) -> Floats:
         (answer,) = self.session.run([self.output.name], given)
         if self.output.type.startswith(NAMED):
@@ -157,9 +162,14 @@ def _spelled(columns: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
     """Columns by their names, and as scikit-learn's converters write these, unless two would be written alike."""
     names: dict[str, list[str]] = {}
     for name in columns:
-        written = re.sub(r"[^\w+]", "_", name)
-        names.setdefault(f"_{written}" if written[:1].isdigit() else written, []).append(name)
+        names.setdefault(_written(name), []).append(name)
     return {written: columns[own[0]] for written, own in names.items() if len(own) == 1} | dict(columns)
+
+
+def _written(name: str) -> str:
+    """The name of a column as scikit-learn's converters write it."""
+    written = re.sub(r"[^\w+]", "_", name)
+    return f"_{written}" if written[:1].isdigit() else written
 
 
 def _column(name: str, node: "NodeArg", values: NDArray[Any]) -> NDArray[Any]:

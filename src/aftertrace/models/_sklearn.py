@@ -50,9 +50,20 @@ class SklearnModel:
         except (Exception, SystemExit) as error:  # other people's code: it may fail with anything
             raise TrainingError(f"{name} fails to answer: {type(error).__name__}: {first_line(error)}.") from error
 
+    def wanted(self, records: Records) -> tuple[str, ...]:
+        """The columns of the records that it takes: those that it was fitted on, all where it knows no names."""
+        own = self._named()
+        if own and not _made_up(own, records):
+            return tuple(name for name in records.columns or () if name in own or name.replace(" ", "_") in own)
+        return tuple(records.columns or ())
+
+    def _named(self) -> list[str]:
+        """The columns that it was fitted on, if these had names."""
+        return [str(each) for each in getattr(self.estimator, "feature_names_in_", ())]
+
     def _as_fitted(self, records: Records) -> Any:
         """An array [Q, F], or a data frame."""
-        wanted = [str(each) for each in getattr(self.estimator, "feature_names_in_", ())]
+        wanted = self._named()
         if wanted and not _made_up(wanted, records):
             return _frame(records, wanted, type(self.estimator).__name__)
         return records.as_array() if records.is_numeric else records.as_frame()

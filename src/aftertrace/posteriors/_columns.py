@@ -1,5 +1,6 @@
 """Columns with a meaning, and what users call two of them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,6 +10,26 @@ from aftertrace.errors import InputError
 LABEL, PERSON = "label", "person"
 """Meanings whose columns users may call as they like; these names are the defaults."""
 _HOLDS = {LABEL: "the class of each record", PERSON: "whose record each is"}
+
+_PERSON = (
+    "(?:person|individual|patient|customer|client|user|member|household|subject|participant|respondent|student|employee)"
+    "s?"
+)
+_NUMBER = "(?:id|uid|uuid|guid|no|nr|num|number|key|hash)"
+
+
+def is_persons_number(name: str) -> bool:
+    """Whether a column is called as one of persons' numbers is: patient_id, CustomerNo, ID user."""
+    return re.fullmatch(f"{_PERSON}{_NUMBER}|id{_PERSON}", _letters(name)) is not None
+
+
+def is_of_persons(name: str) -> bool:
+    """Whether a column is called as persons are: patient, household name."""
+    return re.fullmatch(f"{_PERSON}(?:name)?", _letters(name)) is not None
+
+
+def _letters(name: str) -> str:
+    return re.sub("[^a-z]", "", name.lower())
 
 
 def column_meanings(fixed: Sequence[str], *, label: str = LABEL, person: str = PERSON) -> dict[str, str]:

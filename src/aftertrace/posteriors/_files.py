@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from aftertrace._spelling import nearest, some
 from aftertrace.errors import DataError, PosteriorsError
-from aftertrace.posteriors._columns import LABEL, PERSON, absent_column, column_meanings
+from aftertrace.posteriors._columns import LABEL, PERSON, absent_column, column_meanings, is_persons_number
 from aftertrace.posteriors._posteriors import SUM_TOLERANCE
 from aftertrace.posteriors._readable import check_table
 
@@ -145,8 +145,19 @@ def _answers(path: Path, columns: dict[str, Words], values: dict[str, NDArray[np
         raise PosteriorsError(
             f"{path}: every label must be the name of a class column ({some(classes)}); got {some(strange)}."
         )
+    persons = [name for name in classes if is_persons_number(name) and not _could_be_posteriors(values[name])]
+    if persons and len(classes) > 1:
+        raise PosteriorsError(
+            f"{path}: column {persons[0]!r} looks as if it said whose each record is, and was taken for a class: name "
+            f"it (`person_column={persons[0]!r}`), or leave it out."
+        )
     extra = {name: column for name, column in columns.items() if name not in ("record", LABEL)}
     return Answers(path, columns["record"], label, classes, matrix, extra)
+
+
+def _could_be_posteriors(values: NDArray[np.float64]) -> bool:
+    """Numbers of persons are whole, and hardly all 0 or 1."""
+    return bool((values % 1 != 0).any() or (np.abs(values) <= 1).all())
 
 
 def file_columns(

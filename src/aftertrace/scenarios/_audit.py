@@ -39,6 +39,7 @@ from aftertrace.scenarios._remedy import require_limits, what_if
 from aftertrace.scenarios._row_order import as_brought, row_order
 from aftertrace.scenarios._shadow import ShadowSide, check_taught
 from aftertrace.scenarios._starter import Pair
+from aftertrace.scenarios._suspicions import unseen_suspicions
 from aftertrace.scenarios._verdict import BLIND, Judgement
 from aftertrace.scenarios._widening import widening_of
 from aftertrace.statistics import Matching, matched_queries
@@ -58,8 +59,9 @@ class Brought:
 
     `table`: deleted and unseen queries, and others, of one pair of models or of several (`original` is the unit then).
     `person` [Q]: whose record each is, where persons are deleted and judged. `features` of the records:
-    the blind control sees them, and the class. `notes`: what was seen when it was read. `recipe`: how models like
-    those that answered are trained, as far as these say it.
+    the blind control sees them, and the class. `notes`: what was seen when it was read; `advice`: what to bring
+    otherwise, which is a note and, where deleted and unseen queries differ by themselves, said first. `recipe`: how
+    models like those that answered are trained, as far as these say it.
     `place` [Q]: where each stood when it was brought, once they are `in_order`.
     """
 
@@ -67,6 +69,7 @@ class Brought:
     person: Ints | None = None
     features: Features | None = None
     notes: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
     recipe: Recipe = field(default_factory=Recipe)
     place: Ints | None = None
 
@@ -164,13 +167,15 @@ def audit_posteriors(
     counts = _counts(judged, shadow)
     notes = (
         *brought.notes,
+        *brought.advice,
         *matching_notes(matching, by_features=kept.features is not None),
+        *unseen_suspicions(kept.table),
         *audit_notes(kept.table, kept.person, judged, counts, tied=tied, left_out=left_out),
         *([] if shadow is None else shadow_notes(shadow, judged, persons_are_judged=persons is not None)),
     )
     result = Result(
         title=f"{judged.n_versions} versions of a model" if judged.n_versions > 2 else "two versions of a model",
-        verdict=_offering(assessment, settings, unit),
+        verdict=_offering(assessment, settings, brought),
         attacks=assessment.attacks,
         controls=assessment.controls,
         counts=counts,
@@ -247,16 +252,13 @@ def _attacks_on(table: Posteriors, shadow: ShadowSide | None) -> tuple[list[Atta
     return [*own, *AUDITOR], []
 
 
-def _offering(assessment: Assessment, settings: AuditSettings, unit: DeletionUnit) -> Verdict:
-    """The verdict, with matching offered where deleted and unseen records are not comparable; persons have none."""
+def _offering(assessment: Assessment, settings: AuditSettings, brought: Brought) -> Verdict:
+    """The verdict, with advice, and matching of records offered, where deleted and unseen ones are not comparable."""
     verdict = assessment.verdict
-    if (
-        unit == "record"
-        and not settings.match
-        and any(each.name == BLIND and each.passed is False for each in assessment.controls)
-    ):
-        return replace(verdict, sentence=f"{verdict.sentence} {OFFER}")
-    return verdict
+    if settings.match or not any(each.name == BLIND and each.passed is False for each in assessment.controls):
+        return verdict
+    offered = [OFFER] if brought.person is None else []
+    return replace(verdict, sentence=" ".join((verdict.sentence, *brought.advice, *offered)))
 
 
 def _counts(table: Posteriors, shadow: ShadowSide | None) -> Counts:
