@@ -125,7 +125,7 @@ def test_records_beside_posteriors_are_told_of_roles(tmp_path):
     [
         ({"person": ["a"] * N}, "`person` must say by role"),
         ({"person_column": "customer"}, "`label_column` and `person_column` are of files; pairs"),
-        ({"records": "all.csv"}, "one file of `records` with a column role, or the others; got deleted, unseen, rec"),
+        ({"records": "all.csv"}, "`records`, one file with a column 'role', or the others; got deleted, unseen, rec"),
         ({"procedure": object()}, "`procedure` replaces the training of a shadow side: give `shadow` too"),
     ],
 )
@@ -309,7 +309,7 @@ def test_a_forgotten_person_column_is_a_note(tmp_path):
     patient = np.arange(N) // 2
     models = [fitted(["f0", "f1", "f2"], strength) for strength in (1, 0.1)]
     files = frames(tmp_path, patient_id=patient)
-    advice = "Column 'patient_id' looks as if it said whose each record is: give {}, so that persons are judged."
+    advice = "Column 'patient_id' looks as if it said whose record each is: give {}, so that persons are judged."
     of_files = aftertrace.audit(*models, **files).result
     assert advice.format("`person_column='patient_id'`") in of_files.notes
     said = aftertrace.audit(*models, **files, person_column="patient_id").result
@@ -324,8 +324,10 @@ def test_a_forgotten_person_column_is_a_note(tmp_path):
 
 def test_a_forgotten_person_column_may_be_why_a_model_fails(tmp_path):
     files = frames(tmp_path, patient_id=np.arange(N) // 2)
-    with pytest.raises(InputError, match="expecting 3 features.* Column 'patient_id' looks as if it said whose each"):
+    with pytest.raises(InputError, match="expecting 3 features.* Column 'patient_id' looks as if it said whose record"):
         aftertrace.audit(fitted(None, 1), fitted(None, 0.1), **files)
+    with pytest.raises(InputError, match="leave out 'a', 'b' .`classes`.[.]$"):
+        aftertrace.audit(fitted(None, 1), fitted(None, 0.1), **files, classes=("a", "b"))
     with pytest.raises(InputError, match="expecting 3 features.* left are features.$"):
         aftertrace.audit(fitted(None, 1), fitted(None, 0.1), **frames(tmp_path, ward=np.arange(N) // 2))
 

@@ -264,7 +264,7 @@ def test_a_forgotten_person_column_comes_before_matching():
     assert done.exit_code == 4
     said = " ".join(done.stdout.split())
     advice = "give --person-column patient_id, so that persons are judged. Or leave out those without a counterpart: --"
-    assert f"whose each record is: {advice}match." in said
+    assert f"whose record each is: {advice}match." in said
 
 
 @pytest.mark.parametrize("option", ["--label-column", "--person-column"])

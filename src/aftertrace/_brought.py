@@ -14,7 +14,7 @@ from aftertrace._given import Form, Versions
 from aftertrace._hashing import digest
 from aftertrace._spelling import some
 from aftertrace._titles import shown, version_titles
-from aftertrace.errors import InputError, TrainingError
+from aftertrace.errors import InputError
 from aftertrace.interchange import read_sacro
 from aftertrace.models import SCORES, Subjects, ask, log_values, open_model, read_subjects
 from aftertrace.models._files import first_line
@@ -225,16 +225,15 @@ def _of_models(
     known = next((model.classes for model in models if model.classes is not None), versions.classes)
     if known is not None:
         check_classes(known)
-    names = version_titles(versions.references, "model")
-    try:
-        answered = ask(
-            models, subjects, outputs=versions.outputs, classes=versions.classes, names=names, progress=progress
-        )
-    except (InputError, TrainingError) as error:
-        advice = _person_advice(versions, subjects, likely_person(subjects.records, subjects.role, named=True))
-        if not advice:
-            raise
-        raise type(error)(" ".join((str(error), *advice))) from error
+    answered = ask(
+        models,
+        subjects,
+        outputs=versions.outputs,
+        classes=versions.classes,
+        names=version_titles(versions.references, "model"),
+        unsuited=_person_advice(versions, subjects, likely_person(subjects.records, subjects.role, named=True)),
+        progress=progress,
+    )
     likely = likely_person(subjects.records, subjects.role, taken=taken_by(models[0], subjects.records))
     opened = [
         {"name": shown(reference), "fingerprint": model.fingerprint}
@@ -245,28 +244,28 @@ def _of_models(
         person=subjects.person,
         features=features,
         recipe=_with_columns(recipe_of(models[0], subjects.records), versions),
-        advice=_person_advice(versions, subjects, likely),
+        advice=_noted(_person_advice(versions, subjects, likely)),
     )
     return replace(brought, notes=(*subjects.notes, *answered.notes, *_noted(unseen))), opened
 
 
-def _person_advice(versions: Versions, subjects: Subjects, column: str | None) -> tuple[str, ...]:
+def _person_advice(versions: Versions, subjects: Subjects, column: str | None) -> str:
     """What is said of a `column` that looks as if it said whose records they are, unless that is said."""
     if column is None or subjects.person is not None:
-        return ()
+        return ""
     said = f"`person_column={column!r}`" if _are_files(versions) else "`person`, whom each record is about"
-    return (f"Column {column!r} looks as if it said whose each record is: give {said}, so that persons are judged.",)
+    return f"Column {column!r} looks as if it said whose record each is: give {said}, so that persons are judged."
 
 
 def _subjects(versions: Versions, key: bytes) -> Subjects:
     given = {name: getattr(versions, name) for name in ("deleted", "unseen", "retained", "records")}
     given = {name: value for name, value in given.items() if value is not None}
     if "records" in given and len(given) > 1:
-        raise InputError(f"Give one file of `records` with a column role, or the others; got {', '.join(given)}.")
+        raise InputError(f"Give `records`, one file with a column 'role', or the others; got {', '.join(given)}.")
     if "records" not in given and not {"deleted", "unseen"} <= given.keys():
         raise InputError(
-            "Models are asked about records: give `deleted` and `unseen` ones (pairs of records and classes, or "
-            "files), or one file of `records` with a column role."
+            "Models are asked about records: give `deleted` and `unseen` (pairs of records and classes, or files), or "
+            "`records`, one file with a column 'role'."
         )
     if all(isinstance(value, Path | str) for value in given.values()):
         return _subjects_of_files({name: Path(value) for name, value in given.items()}, versions, key)

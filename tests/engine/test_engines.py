@@ -84,7 +84,7 @@ def always_die(context, task):
 
 
 def test_workers_that_always_die_end_the_run_with_advice():
-    with pytest.raises(TrainingError, match="died 3 times in a row .* fewer --jobs than 2"):
+    with pytest.raises(TrainingError, match="died 3 times in a row .* fewer `jobs` than 2"):
         list(Processes(2).map(always_die, None, range(4)))
 
 

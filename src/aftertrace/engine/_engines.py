@@ -115,7 +115,7 @@ class Processes:
                     reason = str(error).strip().splitlines()[0]
                     raise TrainingError(
                         f"Worker processes died {MOST_FAILURES} times in a row ({reason}). Finished units are kept; "
-                        f"where memory is short, run again with fewer --jobs than {self.jobs}."
+                        f"where memory is short, run again with fewer `jobs` than {self.jobs}."
                     ) from error
 
 

@@ -38,6 +38,7 @@ def ask(
     classes: Sequence[str] | None = None,
     batch: int = 1000,
     names: Sequence[str] = (),
+    unsuited: str = "",
     progress: Progress = lambda stage, done, total: None,
 ) -> Answered:
     """Ask versions of a model, the original first, about all subjects, `batch` records at a time.
@@ -46,7 +47,8 @@ def ask(
     called 0 to K - 1 where all labels are such numbers. A deleted record is a member of the versions before
     `subjects.left`, of all but the last where that is not said. Every version is asked a second time about the first
     few records: a note says if its answers change. `names`: what messages call the versions, each another, by default
-    by number. Tables of scores have the single class "score".
+    by number; `unsuited`: what is said besides where a model does not take the records. Tables of scores have the
+    single class "score".
 
     Raises `InputError` for fewer than two models, and before any is asked where models say classes and disagree on
     them, or labels are none of these; then for answers that are not what `outputs` says, and `TrainingError` for
@@ -68,6 +70,7 @@ def ask(
             subjects.records,
             batch,
             start,
+            unsuited,
             lambda done: progress("answers", done, len(models) * len(subjects)),
         )
         for start, (name, model) in zip(starts, named.items(), strict=True)
@@ -93,14 +96,25 @@ def ask(
 
 
 def _answers(
-    model: Model, name: str, records: Records, batch: int, before: int, progress: Callable[[int], None]
+    model: Model,
+    name: str,
+    records: Records,
+    batch: int,
+    before: int,
+    unsuited: str,
+    progress: Callable[[int], None],
 ) -> Floats:
     """A version's answers to all records. [Q, K] `before`: how many answers other versions gave."""
     answers, size = [], len(records)
     progress(before)
     for start in range(0, size, batch):
         asked = records.select(slice(start, start + batch))
-        answers.append(_answer(model, name, asked))
+        try:
+            answers.append(_answer(model, name, asked))
+        except (InputError, TrainingError) as error:
+            if not unsuited:
+                raise
+            raise type(error)(f"{error} {unsuited}") from error
         if answers[-1].shape[1] != answers[0].shape[1]:
             raise TrainingError(
                 f"A model must answer with as many columns always; {name} did with {answers[0].shape[1]} and with "

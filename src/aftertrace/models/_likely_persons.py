@@ -25,7 +25,7 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
 def likely_person(
     records: Records, role: NDArray[np.int8], *, taken: Collection[str] | None = None, named: bool = False
 ) -> str | None:
-    """The column that most looks as if it said whose each record is; None where none does.
+    """The column that most looks as if it said whose record each is; None where none does.
 
     Values must repeat, be texts or whole numbers, and at least `FEWEST` different ones. A column that is called as a
     person's number is (`patient_id`) needs no more. One that is called as a person is (`patient`) must also leave each

@@ -9,6 +9,8 @@ from aftertrace.errors import InputError
 
 LABEL, PERSON = "label", "person"
 """Meanings whose columns users may call as they like; these names are the defaults."""
+MOST_NAMED = 20
+"""Columns of a file that are named where one is absent: what is meant should be among them."""
 _HOLDS = {LABEL: "the class of each record", PERSON: "whose record each is"}
 
 _PERSON = (
@@ -50,7 +52,7 @@ def absent_column(name: str, meaning: str, found: Mapping[Path, Sequence[str]]) 
     """What is said of the files that lack the column `name` of that `meaning`; `found`: the columns of each."""
     holds = f" with {_HOLDS[meaning]}" if meaning in _HOLDS else ""
     hint = f" Another name can be said {_option(meaning)}." if meaning in _HOLDS else ""
-    columns = [f"{some(each)}{nearest(name, each)}" for each in found.values()]
+    columns = [f"{some(each, MOST_NAMED)}{nearest(name, each)}" for each in found.values()]
     if len(set(columns)) > 1:
         columns = [f"{text} in {path.name}" for text, path in zip(columns, found, strict=True)]
     files = " and ".join(map(str, found))

@@ -91,7 +91,7 @@ class Answers:
 
 def read_answers(path: Path) -> Answers:
     """One version's posteriors from a file (CSV, Parquet or NPZ; see docs/formats.md). Raises `PosteriorsError`."""
-    found = read_numbers(path)
+    (found,) = read_numbers([path], PLAIN)
     if len(found.classes) < 2:
         raise PosteriorsError(
             f"{path}: besides record, label and role there must be one column per class, at least two; "
@@ -106,16 +106,11 @@ def answer_columns(*, label: str, person: str) -> dict[str, str]:
     return column_meanings(_FIXED, label=label, person=person)
 
 
-def read_numbers(path: Path, meanings: Mapping[str, str] = PLAIN) -> Answers:
-    """One version's answers, whatever their numbers are: posteriors, logits, or one column of scores without `label`.
+def read_numbers(paths: Sequence[Path], meanings: Mapping[str, str]) -> list[Answers]:
+    """Versions' answers, whatever their numbers are: posteriors, logits, or one column of scores without `label`.
 
-    `meanings`: `answer_columns`. Raises `PosteriorsError`.
+    `meanings`: `answer_columns`; one file may say persons for all. Raises `PosteriorsError`.
     """
-    return versions_numbers([path], meanings)[0]
-
-
-def versions_numbers(paths: Sequence[Path], meanings: Mapping[str, str]) -> list[Answers]:
-    """`read_numbers` of several files; one of them may say persons for all."""
     opened = [(path, _opened(path, meanings)) for path in paths]
     _check_columns({path: _names(file) for path, file in opened}, meanings)
     return [_answers(path, *_columns(path, file, meanings)) for path, file in opened]
@@ -148,7 +143,7 @@ def _answers(path: Path, columns: dict[str, Words], values: dict[str, NDArray[np
     persons = [name for name in classes if is_persons_number(name) and not _could_be_posteriors(values[name])]
     if persons and len(classes) > 1:
         raise PosteriorsError(
-            f"{path}: column {persons[0]!r} looks as if it said whose each record is, and was taken for a class: name "
+            f"{path}: column {persons[0]!r} looks as if it said whose record each is, and was taken for a class: name "
             f"it (`person_column={persons[0]!r}`), or leave it out."
         )
     extra = {name: column for name, column in columns.items() if name not in ("record", LABEL)}

@@ -19,7 +19,7 @@ from aftertrace.posteriors._files import (
     file_columns,
     pseudonyms,
     read_answers,
-    versions_numbers,
+    read_numbers,
 )
 from aftertrace.posteriors._posteriors import Posteriors
 from aftertrace.posteriors._roles import Role, membership, role_numbers
@@ -86,7 +86,7 @@ def read_versions(
     classes and of persons are called. Raises `PosteriorsError`, and `InputError` for names that are none.
     """
     meanings = answer_columns(label=label, person=person)
-    versions = versions_numbers([Path(path) for path in paths], meanings)
+    versions = read_numbers([Path(path) for path in paths], meanings)
     return _versions(versions, role, key)
 
 

@@ -66,7 +66,7 @@ class SisaModels:
         for s, (p, number) in enumerate(zip(self.part[model], self.number[model], strict=True)):
             models = self.parts[p]
             if not isinstance(models, Saveable):
-                raise UnsupportedError(f"{type(models).__name__} has no arrays to keep; leave --keep-models out.")
+                raise UnsupportedError(f"{type(models).__name__} has no arrays to keep; leave `keep_models` out.")
             arrays |= {f"{s}/{name}": value for name, value in models.parameters(int(number)).items()}
         return arrays
 

@@ -68,12 +68,12 @@ def make_canaries(
         if (folder / name).exists():
             raise StoreError(
                 f"{folder / name}: there are canaries here already, and a training may rest on their coins; "
-                f"choose another folder with --out."
+                f"choose another folder with `out`."
             )
     try:
         chosen = CanaryKind(kind)
     except ValueError:
-        raise InputError(f"--kind must be {' or '.join(CanaryKind)}, got {kind!r}.") from None
+        raise InputError(f"`kind` must be {' or '.join(CanaryKind)}, got {kind!r}.") from None
     source = _source(data, target, data_dir)
     made, rows = _draw(source, count, chosen, rng)
     make_folder(folder)
@@ -121,9 +121,9 @@ def judge_canaries(
     `InputError` for `delta` outside [0, 1) or `confidence` outside [.5, 1).
     """
     if not 0 <= delta < 1:
-        raise InputError(f"--delta must lie in [0, 1), such as 1e-5, got {delta:g}.")
+        raise InputError(f"`delta` must lie in [0, 1), such as 1e-5, got {delta:g}.")
     if not 0.5 <= confidence < 1:
-        raise InputError(f"--confidence must lie in [0.5, 1), such as 0.95, got {confidence:g}.")
+        raise InputError(f"`confidence` must lie in [0.5, 1), such as 0.95, got {confidence:g}.")
     coin = np.array(canaries.coin)
     value = {CanaryScore.LOGIT_DROP: before - after, CanaryScore.ORIGINAL_LOGIT: before}
     scores = [_score_result(canaries, each, value[each], coin, delta, confidence) for each in canaries.scores]
@@ -173,7 +173,7 @@ def _source(data: str | Path, target: str | None, data_dir: Path | None) -> _Sou
     """Records as text: of a CSV file as they stand there, of a known data set with the target last."""
     if Path(data).suffix in (".csv", ".gz") or target is not None:
         if target is None:
-            raise InputError(f"--target must name the column of {data} that holds the classes.")
+            raise InputError(f"`target` must name the column of {data} that holds the classes.")
         known = load(Csv(path=str(data), target=target))
         columns: Mapping[str, Sequence[str]] = read_table(Path(data)).columns
     else:
@@ -205,7 +205,7 @@ def _draw(source: _Source, count: int, kind: CanaryKind, rng: np.random.Generato
     """The canaries, and their rows of the source with the class that each was given."""
     if count > len(source.label):
         raise InputError(
-            f"--count must be at most the {len(source.label)} records of {source.name}, as none is drawn twice, "
+            f"`count` must be at most the {len(source.label)} records of {source.name}, as none is drawn twice, "
             f"got {count}."
         )
     # Streams of their own: whoever recognises the drawn records learns nothing of the coins.
@@ -227,7 +227,7 @@ def _draw(source: _Source, count: int, kind: CanaryKind, rng: np.random.Generato
     largest = made.bound_if(1.0) if count >= 4 else 0.0
     if largest < LEAST_BOUND:
         raise InputError(
-            f"--count must be larger: {count} canaries can show an epsilon of at most {largest:.2g}, even if every "
+            f"`count` must be larger: {count} canaries can show an epsilon of at most {largest:.2g}, even if every "
             f"guess is right, and it should be at least {LEAST_BOUND:g}; 100 are few, 1000 are good."
         )
     place = list(source.columns).index(source.target)

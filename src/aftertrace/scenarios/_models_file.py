@@ -14,7 +14,7 @@ def check_saveable(models: Models) -> Saveable:
     """The models as ones with arrays. Raises `UnsupportedError` for those that only pickle could keep."""
     if not isinstance(models, Saveable):
         raise UnsupportedError(
-            f"--keep-models keeps arrays, and {type(models).__name__} has none to give (only pickle could keep it). "
+            f"`keep_models` keeps arrays, and {type(models).__name__} has none to give (only pickle could keep it). "
             f"Leave the option out, or name the model logistic, tree, forest, mlp or cnn."
         )
     return models

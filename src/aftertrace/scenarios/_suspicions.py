@@ -40,8 +40,8 @@ def unseen_suspicions(table: Posteriors) -> Iterator[str]:
         f"The original model is right on {share(first[unseen].mean())} of the unseen records, as on "
         f"{share(first[deleted].mean())} of the deleted ones; the last version, which these did not train, is on "
         f"{share(last[deleted].mean())} of them. Is the task so easy, or were the unseen records trained on? If they "
-        f"were, they are retained ones, and the figures understate what deletions give away: bring records that no "
-        f"version was trained on."
+        f"were, they are retained ones: the figures understate what the original model alone gives away, and may "
+        f"understate what the update does. Then bring records that no version was trained on."
     )
 
 
