@@ -26,6 +26,7 @@ OF_RECORDS = (  # what persons have, what models are asked about, and what a sim
     "copies of a record get other noise",
     r"scenario\.(shadow|target)\.records",
     r"records = ",
+    "`records`",
     r"\d+ records, \d+ classes",
 )
 
