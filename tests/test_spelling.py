@@ -1,5 +1,10 @@
 """Names in messages, and how the command line types what the library says."""
 
+import ast
+import inspect
+import re
+from pathlib import Path
+
 import pytest
 from typer.main import get_command
 
@@ -38,8 +43,6 @@ def test_options_are_those_that_help_shows():
 
 def test_every_option_of_an_audit_is_an_argument_of_that_name():
     """Else a message names one that the command does not have."""
-    import inspect
-
     own = set(inspect.signature(aftertrace.audit).parameters)
     assert set(options_of(audit)) - own == {"fail_above", "junit", "sarif", "pdf"}
     assert own - set(options_of(audit)) == {"label", "person", "procedure", "attacks", "progress"}
@@ -52,3 +55,13 @@ def test_files_that_may_be_meant(tmp_path):
     assert nearest_file(tmp_path / "june2.csv.gz") == " (is 'june_2.csv' meant?)"
     for name in ("may.csv", "absent/june.csv", "x\0.csv"):
         assert nearest_file(tmp_path / name) == ""
+
+
+@pytest.mark.parametrize("part", ["models", "posteriors", "data", "engine", "procedures", "_given", "_brought"])
+def test_what_python_users_call_names_no_options(part):
+    """The command line types arguments as options; nobody types options into Python."""
+    source = Path(aftertrace.__file__).parent
+    for path in (source / part).glob("*.py") if (source / part).is_dir() else [source / f"{part}.py"]:
+        texts = [each.value for each in ast.walk(ast.parse(path.read_text())) if isinstance(each, ast.Constant)]
+        named = [text for text in texts if isinstance(text, str) and re.search(r"(?<![\w-])--[a-z]", text)]
+        assert not named, f"{path.name}: {named[0]}"

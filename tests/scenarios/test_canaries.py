@@ -225,7 +225,9 @@ def test_too_few_of_a_kind_to_tell():
     assert "too few" in found.notes[-1]
 
 
-@pytest.mark.parametrize(("setting", "text"), [({"delta": 1.0}, "--delta"), ({"confidence": 1.0}, "--confidence")])
+@pytest.mark.parametrize(
+    ("setting", "text"), [({"delta": 1.0}, "`delta` must"), ({"confidence": 1.0}, "`confidence` must")]
+)
 def test_levels_out_of_range(setting, text):
     with pytest.raises(InputError, match=text):
         judged(rng(), 100, lambda coin: np.zeros((2, coin.size)), **setting)
