@@ -1,6 +1,7 @@
 """`aftertrace.audit` in Python: what goes together, what is found before a question is asked, and what is kept."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -272,6 +273,29 @@ def test_what_else_is_wrong_costs_no_question(tmp_path):
     with pytest.raises(InputError, match="Labels must be among the model's classes .'0', '1'.; got '2'"):
         aftertrace.audit(*models, **pairs(LABEL + 1))
     assert [model.asked for model in models] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("versions", "message"),
+    [
+        (
+            {"before": Counted(), "after": Counted(classes=("0", "2"))},
+            "only the model (before) has '1', only the model",
+        ),
+        ({**ARRAYS, "after": AFTER * np.nan}, "the array (after) holds NaN"),
+        ({**ARRAYS, "between": [AFTER * np.nan]}, "the array (version 1) holds NaN"),
+    ],
+)
+def test_versions_that_are_no_files_go_by_when_they_answered(versions, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        aftertrace.audit(**versions, **({} if "label" in versions else pairs()))
+
+
+def test_versions_in_files_go_by_their_names(tmp_path):
+    before, after = posteriors(tmp_path)
+    after.write_text(after.read_text().replace("0.", "7.", 1))
+    with pytest.raises(InputError, match="a.csv probabilities, b.csv logits, by the looks of it"):
+        aftertrace.audit(before, after)
 
 
 # whose records they are

@@ -11,7 +11,6 @@ from typer.main import get_command
 import aftertrace
 from aftertrace._spelling import as_options, nearest_file
 from aftertrace.cli import app
-from aftertrace.cli._app import report, run
 from aftertrace.cli._audit import audit
 from aftertrace.cli._words import options_of
 
@@ -32,13 +31,13 @@ def test_arguments_are_typed_as_options(said, typed):
 
 
 def test_options_are_those_that_help_shows():
-    commands = get_command(app).commands
-    for name, command in (("audit", audit), ("run", run), ("report", report)):
-        shown = {each.name: each.opts[0] for each in commands[name].params if each.opts[0].startswith("--")}
-        shown.pop("help", None)
-        assert options_of(command) == shown
-    assert options_of(run)["changes"] == "--set"
-    assert "experiment" not in options_of(run)
+    commands = {each.name or each.callback.__name__: each.callback for each in app.registered_commands}
+    assert {"audit", "run", "report"} <= commands.keys()
+    for name, command in commands.items():
+        shown = get_command(app).commands[name].params
+        options = {each.name: each.opts[0] for each in shown if each.opts[0].startswith("--") and each.name != "help"}
+        assert options_of(command) == options
+    assert options_of(commands["run"])["changes"] == "--set"
 
 
 def test_every_option_of_an_audit_is_an_argument_of_that_name():
