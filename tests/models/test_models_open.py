@@ -145,6 +145,7 @@ def test_zip_bombs(tmp_path):
 def test_references_that_lead_nowhere(tmp_path):
     (tmp_path / "before.skops").write_bytes(b"x")
     assert "is 'before.skops' meant" in refusal(tmp_path / "befor.skops")
+    assert "package.module:name (is 'before.skops' meant?)." in refusal(tmp_path / "before.skop")
     assert "is a folder" in refusal(tmp_path)
     assert "a model must be a file ending in .skops, .onnx" in refusal("model.h5")
     assert "package.module:factory@weights.safetensors" in refusal("weights.pt")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from aftertrace._spelling import nearest_file
 from aftertrace.errors import InputError
 from aftertrace.models._callable import is_factory, made
 from aftertrace.models._files import check_no_pickle
@@ -44,9 +45,10 @@ def _open_file(path: Path, trust_pickle: bool) -> Model:
         raise InputError(f"{path}: is a folder; give the file of the model in it.")
     suffix = path.suffix.lower()
     if suffix not in _OPENERS and suffix not in PICKLES:
+        meant = "" if path.exists() else nearest_file(path)
         raise InputError(
-            f"{path}: a model must be a file ending in {', '.join((*_OPENERS, *PICKLES))}, or package.module:name."
-            f"{_HINTS.get(suffix, '')}"
+            f"{path}: a model must be a file ending in {', '.join((*_OPENERS, *PICKLES))}, or package.module:name"
+            f"{meant}.{_HINTS.get(suffix, '')}"
         )
     check_file(path)
     if suffix in PICKLES:
