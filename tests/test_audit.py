@@ -558,6 +558,9 @@ def test_a_starter_is_replaced_until_somebody_filled_it_in(tmp_path):
     audit_into(tmp_path / "run")
     audit_into(tmp_path / "run", limits={"auc": 0.6}, force=True)
     assert "auc = 0.6" in simulation.read_text()
+    scores = np.random.default_rng(0).normal(size=(2, N, 1))
+    aftertrace.audit(*scores, role=ROLE, outputs="loss", out=tmp_path / "run", force=True)
+    assert not simulation.exists()  # it was of another audit, and this one starts none
     simulation.write_text("mine")
     audit_into(tmp_path / "run", limits={"auc": 0.7}, force=True)
     assert simulation.read_text() == "mine"

@@ -633,6 +633,43 @@ def test_outputs_replace_no_input_and_are_checked_first(option):
     refused(*POSTERIORS, option, "absent/x", says=f"{option} must be a file in a folder that is there, got absent/x")
 
 
+@pytest.mark.parametrize("option", ["--junit", "--sarif", "--pdf"])
+def test_outputs_replace_no_file_of_the_audits_folder(option):
+    judged(*POSTERIORS, "--out", "run")
+    there = Path("run/result.json").read_bytes()
+    refused(*POSTERIORS, "--out", "run", option, "run/result.json", says="which the audit reads or writes")
+    assert Path("run/result.json").read_bytes() == there
+    done = CliRunner().invoke(app, ["report", "run", option, "run/result.json"])
+    assert "run/result.json, which the audit reads or writes. Choose another." in done.stderr
+    assert Path("run/result.json").read_bytes() == there
+    same = ("--junit", "same", "--sarif", "same")
+    refused(*POSTERIORS, *same, says="--sarif must be a file of its own, got same")
+
+
+def test_a_call_that_is_refused_leaves_no_outcome_of_an_earlier_one():
+    """A server that reads the file must not take the last release's outcome for this one's."""
+    files = ("--junit", "junit.xml", "--sarif", "run/audit.sarif")
+    judged(*POSTERIORS, "--out", "run", *files)
+    assert Path("junit.xml").is_file()
+    kept = Path("run/result.json").read_bytes()
+    for more, says in (
+        (("--seed", "1"), "holds another audit .seed = 1 instead of 0."),
+        (("--fail-above", "auc=60"), "is 0.6 meant"),
+        (("--pdf", "absent/x.pdf"), "--pdf must be a file in a folder that is there"),
+    ):
+        Path("junit.xml").write_text("passed")
+        Path("run/audit.sarif").write_text("passed")
+        done = audit(*POSTERIORS, "--out", "run", *files, *more)
+        assert done.exit_code == 2
+        assert re.search(says, done.stderr)
+        assert not Path("junit.xml").exists()
+        assert not Path("run/audit.sarif").exists()
+    assert Path("run/result.json").read_bytes() == kept
+    Path("a.csv").touch()
+    refused(*POSTERIORS, "--junit", "a.csv", says="which the audit reads")
+    assert Path("a.csv").is_file()
+
+
 # models elsewhere
 
 

@@ -13,7 +13,7 @@ import aftertrace
 SOURCE = Path(aftertrace.__file__).parent
 LAYERS = [
     {"cli", "pytest_plugin"},
-    {"_api"},
+    {"_api", "_exposed"},
     {"_audit"},
     {"_brought", "_finished", "_question"},
     {"_given"},

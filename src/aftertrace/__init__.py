@@ -18,8 +18,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aftertrace._api import ExposureAudit, Reproduction, SweepAudit, exposure, reproduce, run, sweep
+    from aftertrace._api import Reproduction, SweepAudit, reproduce, run, sweep
     from aftertrace._audit import audit
+    from aftertrace._exposed import ExposureAudit, exposure
     from aftertrace._finished import Audit
     from aftertrace.posteriors import Posteriors
     from aftertrace.results import Limits
@@ -42,13 +43,13 @@ __all__ = [
 
 _HOMES = {
     "Audit": "_finished",
-    "ExposureAudit": "_api",
+    "ExposureAudit": "_exposed",
     "Limits": "results",
     "Posteriors": "posteriors",
     "Reproduction": "_api",
     "SweepAudit": "_api",
     "audit": "_audit",
-    "exposure": "_api",
+    "exposure": "_exposed",
     "reproduce": "_api",
     "run": "_api",
     "sweep": "_api",

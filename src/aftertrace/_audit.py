@@ -30,7 +30,7 @@ from aftertrace.scenarios import (
 )
 from aftertrace.scenarios._remedy import require_limits
 from aftertrace.scenarios._starter import SIMULATION
-from aftertrace.store import RunFolder
+from aftertrace.store import RunFolder, remove_file
 
 
 def audit(
@@ -91,7 +91,7 @@ def audit(
     are seen by it anyway. `attacks` are added, as they are or by name. `match`: leave out deleted and unseen queries
     until they are alike in class and features. `what_if`: try other releases of the same answers, and recommend the
     cheapest within the limits. With `out`, result, scores and the key of the pseudonyms are kept in that folder, and
-    with one pair of models a `simulation.toml` to fill in (`Audit.to_simulation`), unless one is there; `force`
+    with one pair of models a `simulation.toml` to fill in (`Audit.to_simulation`), unless one was changed; `force`
     replaces what another audit, of other models or with other settings, left there. `jobs`, `memory`, `data_dir`: of
     the shadow side, as in `run`.
 
@@ -179,8 +179,10 @@ def _kept(audit: Audit, folder: RunFolder) -> Audit:
     manifest = {**audit.manifest, **folder.read_manifest()}
     folder.write_json("manifest.json", manifest)
     kept = replace(audit, manifest=manifest, folder=folder.path)
-    if kept.starter and (not simulation.exists() or (stale and _holds(simulation, stale))):
-        folder.write(SIMULATION, kept.starter)  # any other that is there has been filled in
+    if stale and _holds(simulation, stale):
+        remove_file(simulation)  # any other that is there has been filled in
+    if kept.starter and not simulation.exists():
+        folder.write(SIMULATION, kept.starter)
     return kept
 
 

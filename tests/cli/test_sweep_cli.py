@@ -58,7 +58,10 @@ def test_a_run_that_cannot_be_done_leaves_the_grid_incomplete(tmp_path):
     assert [cell["error"] is None for cell in cells] == [True, False]
 
 
-@pytest.mark.parametrize("option", [["--until", "decided"], ["--keep-models"]])
+@pytest.mark.parametrize(
+    "option",
+    [["--until", "decided"], ["--keep-models"], ["--fail-above", "auc=0.6"], ["--what-if"], ["--junit", "junit.xml"]],
+)
 def test_what_is_for_single_runs_is_refused(option, tmp_path):
     grid = written(tmp_path, SMALL + '[sweep]\ndefense = ["none", "TopK(1)"]\n')
     done = invoke("run", grid, "--out", tmp_path / "out", *option)

@@ -97,9 +97,19 @@ def test_a_file_that_is_there_is_kept(workplace):
     audit("--out=audit")
     path = workplace / "audit" / "simulation.toml"
     path.write_text("# mine\n")
-    again = audit("--out=audit")
-    assert "audit/simulation.toml (was there, and is left as it is)" in again.stdout
-    assert path.read_text() == "# mine\n"
+    for more in ((), ("--force", "--fail-above=auc=0.9")):
+        again = audit("--out=audit", *more)
+        assert "Widen:  audit/simulation.toml (filled in already, and kept as it is; rename it to get" in again.stdout
+        assert path.read_text() == "# mine\n"
+    rng = np.random.default_rng(0)
+    for name in ("v1", "v2"):
+        rows = [f"{k},{('deleted', 'unseen')[k % 2]},{value!r}" for k, value in enumerate(rng.normal(size=80).tolist())]
+        (workplace / f"{name}.csv").write_text("\n".join(["record,role,log-likelihood", *rows]))
+    scores = ("--before=v1.csv", "--after=v2.csv", "--outputs=log-likelihood")
+    without = invoke("audit", *scores, "--out=audit", "--force")
+    assert "Kept:   audit/simulation.toml (filled in for an earlier audit)" in without.stdout, without.output
+    path.rename("own.toml")
+    assert "Widen:  audit/simulation.toml (fill it in)" in audit("--out=audit", "--force").stdout
 
 
 def test_python_writes_it_where_it_is_told(trained, tmp_path):

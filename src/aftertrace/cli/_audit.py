@@ -1,7 +1,5 @@
 """The command that judges what a user brings."""
 
-from collections.abc import Iterable, Mapping
-from os.path import realpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +7,7 @@ import typer
 
 from aftertrace.cli._exit import ExitCode, guarded, verdict_code
 from aftertrace.cli._options import DataDir, Force, Jobs, LimitOptions, LimitsFile, Memory, bytes_of, limits_given
-from aftertrace.cli._outputs import Junit, Pdf, Sarif, write_outputs
+from aftertrace.cli._outputs import Junit, Outputs, Pdf, Sarif
 from aftertrace.cli._progress import with_progress
 from aftertrace.cli._words import in_options
 from aftertrace.errors import InputError
@@ -111,7 +109,8 @@ def audit(
         "features": features,
     }
     inputs = (before, *(between or []), after, limits, shadow, *options.values())
-    _check_outputs({"junit": junit, "sarif": sarif, "pdf": pdf}, out=out, inputs=inputs)
+    files = Outputs(junit=junit, sarif=sarif, pdf=pdf)
+    files.make_way(out=out, inputs=inputs)
     found = with_progress(
         judge,
         before,
@@ -138,35 +137,24 @@ def audit(
     )
     found = in_options(found, audit)
     typer.echo(str(found))
-    write_outputs(found, junit=junit, sarif=sarif, pdf=pdf)
+    files.write(found)
     _say_starter(found)
     return verdict_code(found.result.verdict)
 
 
 def _say_starter(audit: "Audit") -> None:
-    """Where the experiment is that widens an audit of one pair."""
+    """Where the experiment is that widens an audit of one pair, and that one which somebody filled in was kept."""
     from aftertrace.scenarios._starter import SIMULATION
 
-    if audit.folder is not None and audit.starter:
-        path = audit.folder / SIMULATION
-        is_new = path.is_file() and path.read_bytes() == audit.starter.encode()
-        typer.echo(f"Widen:  {path} ({'fill it in' if is_new else 'was there, and is left as it is'})")
-
-
-def _check_outputs(
-    outputs: Mapping[str, Path | None], *, out: Path | None, inputs: Iterable[Path | str | None]
-) -> None:
-    """Raises `InputError`, before anything is asked, for a file that cannot be written or would replace an input."""
-    from aftertrace.posteriors._readable import is_folder
-
-    given = {realpath(str(each).rpartition("@")[2]) for each in inputs if each is not None}
-    for name, path in outputs.items():
-        if path is None:
-            continue
-        if is_folder(path) or not (path.parent == out or is_folder(path.parent)):
-            raise InputError(f"--{name} must be a file in a folder that is there, got {path}. Make the folder first.")
-        if realpath(path) in given:
-            raise InputError(f"--{name} must be a file of its own, got {path}, which the audit reads. Choose another.")
+    path = None if audit.folder is None else audit.folder / SIMULATION
+    if path is None or not path.is_file():
+        return
+    if not audit.starter:
+        typer.echo(f"Kept:   {path} (filled in for an earlier audit)")
+    elif path.read_bytes() == audit.starter.encode():
+        typer.echo(f"Widen:  {path} (fill it in)")
+    else:
+        typer.echo(f"Widen:  {path} (filled in already, and kept as it is; rename it to get the start of this audit)")
 
 
 def _claim(text: str | None) -> "Claim | None":

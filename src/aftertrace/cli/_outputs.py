@@ -1,9 +1,14 @@
 """What a judged audit leaves beside the terminal: its report, and files for other tools."""
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from os.path import realpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from aftertrace.errors import InputError
 
 if TYPE_CHECKING:
     from aftertrace._finished import Audit
@@ -12,17 +17,60 @@ Junit = Annotated[Path | None, typer.Option(metavar="FILE", help="Write limits a
 Sarif = Annotated[Path | None, typer.Option(metavar="FILE", help="Write what exceeds a limit as SARIF.")]
 Pdf = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as PDF too (extra pdf).")]
 
+_OWN = ("manifest.json", "pseudonyms.key", "report.html", "result.json", "scores.parquet", "simulation.toml")
+"""Files of an audit's folder."""
 
-def write_outputs(
-    audit: "Audit", *, junit: Path | None, sarif: Path | None, pdf: Path | None, report: bool = True
-) -> None:
-    """Write the report into the audit's folder, if it has one, and the files asked for; say where."""
-    if audit.folder is not None and report:
-        typer.echo(f"Report: {audit.to_html(audit.folder / 'report.html')}")
-    for name, path, write in (
-        ("JUnit", junit, audit.to_junit),
-        ("SARIF", sarif, audit.to_sarif),
-        ("PDF", pdf, audit.to_pdf),
-    ):
-        if path is not None:
-            typer.echo(f"{name + ':':7} {write(path)}")
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """The files for other tools that a command is asked for."""
+
+    junit: Path | None
+    sarif: Path | None
+    pdf: Path | None
+
+    def make_way(self, *, out: Path | None, inputs: Iterable[Path | str | None] = ()) -> None:
+        """Raises `InputError`, before anything is judged, for a file that cannot be written or would replace another
+        one of the audit. What an earlier call left there is removed: a call that is refused or stopped must not seem to
+        have that outcome.
+
+        `out`: the audit's folder; `inputs`: files that it reads.
+        """
+        from aftertrace.store import remove_file
+
+        taken = {realpath(str(each).rpartition("@")[2]) for each in inputs if each is not None}
+        taken |= set() if out is None else {realpath(out / name) for name in _OWN}
+        problems = []
+        for name, path in self._given():
+            problem = _problem(name, path, out, taken)
+            taken.add(realpath(path))
+            if problem:
+                problems.append(problem)
+            else:
+                remove_file(path)
+        if problems:
+            raise InputError(problems[0])
+
+    def write(self, audit: "Audit", *, report: bool = True) -> None:
+        """Write the report into the audit's folder, if it has one, and the files asked for; say where."""
+        if audit.folder is not None and report:
+            typer.echo(f"Report: {audit.to_html(audit.folder / 'report.html')}")
+        writers = {"junit": ("JUnit", audit.to_junit), "sarif": ("SARIF", audit.to_sarif), "pdf": ("PDF", audit.to_pdf)}
+        for name, path in self._given():
+            shown, write = writers[name]
+            typer.echo(f"{shown + ':':7} {write(path)}")
+
+    def _given(self) -> Iterator[tuple[str, Path]]:
+        for name, path in (("junit", self.junit), ("sarif", self.sarif), ("pdf", self.pdf)):
+            if path is not None:
+                yield name, path
+
+
+def _problem(name: str, path: Path, out: Path | None, taken: set[str]) -> str:
+    from aftertrace.posteriors._readable import is_folder
+
+    if is_folder(path) or not (path.parent == out or is_folder(path.parent)):
+        return f"--{name} must be a file in a folder that is there, got {path}. Make the folder first."
+    if realpath(path) in taken:
+        return f"--{name} must be a file of its own, got {path}, which the audit reads or writes. Choose another."
+    return ""

@@ -6,8 +6,8 @@ if not folder.has_unit(address):
 table, facts = folder.read_unit(address)
 """
 
-from aftertrace.store._atomic import make_folder, write_atomically
+from aftertrace.store._atomic import make_folder, remove_file, write_atomically
 from aftertrace.store._folder import FORMAT, RunFolder
 from aftertrace.store._kind import Kind
 
-__all__ = ["FORMAT", "Kind", "RunFolder", "make_folder", "write_atomically"]
+__all__ = ["FORMAT", "Kind", "RunFolder", "make_folder", "remove_file", "write_atomically"]

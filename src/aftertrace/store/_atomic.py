@@ -29,6 +29,15 @@ def write_atomically(path: Path, content: bytes, *, private: bool = False) -> No
             temporary.unlink(missing_ok=True)
 
 
+def remove_file(path: Path) -> None:
+    """Remove a file, if there is one; links and what is no plain file stay. Raises `StoreError` if that cannot be."""
+    try:
+        if path.is_file() and not path.is_symlink():
+            path.unlink()
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
 def make_folder(path: Path) -> None:
     """Create a folder and those above it. Raises `StoreError` where that cannot be done."""
     try:
