@@ -485,6 +485,7 @@ DELETED_ONLY = np.where(np.arange(N)[:, None] < DELETED, OTHER, 0)
     [
         ({"after": OTHER}, "other answers of the model after"),
         ({"before": OTHER}, "other answers of the model before"),
+        ({"before": AFTER, "after": BEFORE}, "the versions in another order"),
         ({"before": OTHER, "after": OTHER[::-1]}, "other answers to all records"),
         (
             {

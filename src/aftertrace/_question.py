@@ -99,6 +99,9 @@ def _of_answers(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[s
     if len(answers) != len(earlier):
         yield f"{len(answers)} versions instead of {len(earlier)}"
         return
+    if answers != earlier and sorted(answers) == sorted(earlier):
+        yield "the versions in another order"
+        return
     changed = [number for number, own in enumerate(answers) if own != earlier[number]]
     if changed and len(changed) < len(answers):
         yield f"other answers of {', '.join(_version(number, len(answers)) for number in changed)}"

@@ -56,6 +56,12 @@ def test_ranges_are_reported_together():
     assert "verdict.attack: must be an attack of this experiment (is 'LogitDrop' meant?), got 'LogitDorp'" in text
 
 
+def test_what_a_section_says_itself_is_said_once():
+    assert problems({"data": {"name": "wine"}, "limits": {"auc": 60}}) == (
+        "limits: The limit `auc` must be an AUC above 0.5 and below 1, such as 0.6, got 60 (is 0.6 meant?)",
+    )
+
+
 def test_a_claim_is_a_limit(tmp_path):
     claim = {"epsilon": 1.0, "delta": 1e-5}
     made = Experiment.from_dict({"data": {"name": "wine"}, "verdict": {"claim": claim}})

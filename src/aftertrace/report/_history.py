@@ -138,7 +138,7 @@ def _standing(check: LimitCheck | None) -> str:
 
 
 def _value(name: str, limit: float) -> str:
-    return f"{limit:g}" if name == "auc" else percent(limit)
+    return f"{limit:.4g}" if name == "auc" else percent(limit)
 
 
 def _sentence(history: History) -> str:
@@ -168,10 +168,11 @@ def _beside(history: History) -> Iterator[str]:
         before = _value(each.name, each.before)
         yield f"Loosened in {each.release}: {LIMITS[each.name][0]}, from {before} ({each.since}) to {after}."
     for again in history.again:
+        yield f"{again.release} judges the same answers as {again.since}, so it is of no new release."
+    if history.again:
         yield (
-            f"{again.release} judges the same answers as {again.since}, so it is of no new release. The error budget "
-            f"counts both audits: auditing until one passes is paid for. One that only repeats another, with the same "
-            f"settings, can be left out."
+            "The error budget counts audits of the same answers too: auditing until one passes is paid for. One that "
+            "only repeats another, with the same settings, can be left out."
         )
 
 
@@ -201,7 +202,7 @@ def _ahead(history: History) -> Iterator[tuple[str, str]]:
 
 
 def _limit(release: Release) -> str:
-    return next((f"{check.limit:g}" for check in release.checks if check.name == "auc"), "none")
+    return next((_value("auc", check.limit) for check in release.checks if check.name == "auc"), "none")
 
 
 def _chance(share: float) -> str:

@@ -38,8 +38,8 @@ def read_section(kind: Any, value: Any, place: str, problems: list[str]) -> Any:
         for each in error.errors():
             where = ".".join([place, *(str(part) for part in each["loc"])])
             own = each.get("ctx", {}).get("error")  # what a specification said itself
-            reason = str(own) if own else each["msg"][0].lower() + each["msg"][1:]
-            got = "" if each["type"] == "missing" else f", got {each['input']!r}"
+            reason = str(own).rstrip(".") if own else each["msg"][0].lower() + each["msg"][1:]
+            got = "" if each["type"] == "missing" or ", got " in reason else f", got {each['input']!r}"
             problems.append(f"{where}: {reason}{got}")
     except ExperimentError as error:
         problems += error.problems
