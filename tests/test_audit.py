@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from one_pair import AFTER, BEFORE, DELETED, LABEL, ROLE, N, X
 from sklearn.linear_model import LogisticRegression
 
 import aftertrace
@@ -19,14 +20,6 @@ from aftertrace.posteriors import Features, Role
 from aftertrace.results import Claim, Outcome
 from aftertrace.scenarios import AuditSettings, Brought, Experiment, audit_posteriors
 
-DELETED, UNSEEN = 60, 100
-N = DELETED + UNSEEN
-ROLE = ["deleted"] * DELETED + ["unseen"] * UNSEEN
-RNG = np.random.default_rng(0)
-X = RNG.normal(size=(N, 3))
-LABEL = RNG.integers(0, 2, N)
-BEFORE = RNG.dirichlet([2, 2], N)
-AFTER = (BEFORE + RNG.dirichlet([2, 2], N)) / 2
 ARRAYS = {"before": BEFORE, "after": AFTER, "label": LABEL, "role": ROLE}
 
 
@@ -415,7 +408,8 @@ def test_nothing_of_this_machine_is_in_the_result(tmp_path, monkeypatch):
     secret = tmp_path / "secret"
     secret.mkdir()
     monkeypatch.chdir(tmp_path)
-    table = pd.DataFrame(RNG.normal(size=(120, 3)), columns=list("abc")).assign(y=RNG.integers(0, 2, 120))
+    rng = np.random.default_rng(1)
+    table = pd.DataFrame(rng.normal(size=(120, 3)), columns=list("abc")).assign(y=rng.integers(0, 2, 120))
     table.to_csv(secret / "mine.csv", index=False)
     experiment = {
         **SHADOW,

@@ -17,6 +17,7 @@ import pyarrow.parquet
 import pytest
 import skops.io
 import torch
+from one_pair import AFTER, BEFORE, DELETED, LABEL, ROLE, N, X
 from sklearn.linear_model import LogisticRegression
 from typer.testing import CliRunner
 
@@ -24,14 +25,6 @@ import aftertrace
 from aftertrace.cli import app
 from aftertrace.errors import InputError
 
-DELETED, UNSEEN = 60, 100
-N = DELETED + UNSEEN
-ROLE = ["deleted"] * DELETED + ["unseen"] * UNSEEN
-RNG = np.random.default_rng(0)
-X = RNG.normal(size=(N, 3))
-LABEL = RNG.integers(0, 2, N)
-BEFORE = RNG.dirichlet([2, 2], N)
-AFTER = (BEFORE + RNG.dirichlet([2, 2], N)) / 2
 POSTERIORS = ("--before", "a.csv", "--after", "b.csv")
 RECORDS = ("--deleted", "d.csv", "--unseen", "u.csv")
 CODE = """

@@ -8,10 +8,9 @@ import sys
 import tomllib
 from pathlib import Path
 
-import numpy as np
 import pytest
+from one_pair import write_release
 
-from aftertrace.attacks import simulated_posteriors
 from aftertrace.results import Limits
 
 ROOT = Path(__file__).parent.parent
@@ -30,12 +29,7 @@ def step(action, name="audit"):
 
 def release(folder, *, leak):
     """Posteriors of a published model and of a candidate, and limits."""
-    table = simulated_posteriors(leak=leak, seed=0, originals=1, pairs=150)
-    roles = np.where(table.role == 0, "deleted", "unseen")
-    for version, name in enumerate(("published.csv", "the candidate.csv")):
-        rows = zip(table.label, roles, table.values[:, version].tolist(), strict=True)
-        lines = [f"{number},{label},{role},{','.join(map(str, row))}" for number, (label, role, row) in enumerate(rows)]
-        (folder / name).write_text("\n".join(["record,label,role,0,1,2", *lines]))
+    write_release(folder, leak=leak, candidate="the candidate.csv")
     shutil.copy(GATE / "limits.toml", folder)
 
 

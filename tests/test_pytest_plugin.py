@@ -5,10 +5,8 @@ import sys
 import tomllib
 from pathlib import Path
 
-import numpy as np
 import pytest
-
-from aftertrace.attacks import simulated_posteriors
+from one_pair import write_release
 
 pytest_plugins = ["pytester"]
 
@@ -20,16 +18,6 @@ def project(pytester, monkeypatch):
     """A project whose tests know the plug-in, as where aftertrace is installed, and no other one."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     return pytester
-
-
-def write_posteriors(folder, *, leak, pairs=150):
-    """Files of two versions, `published.csv` and `candidate.csv`, of one pair of models."""
-    table = simulated_posteriors(leak=leak, seed=0, originals=1, pairs=pairs)
-    roles = np.where(table.role == 0, "deleted", "unseen")
-    for version, name in enumerate(("published.csv", "candidate.csv")):
-        rows = zip(table.label, roles, table.values[:, version].tolist(), strict=True)
-        lines = [f"{number},{label},{role},{','.join(map(str, row))}" for number, (label, role, row) in enumerate(rows)]
-        (folder / name).write_text("\n".join(["record,label,role,0,1,2", *lines]))
 
 
 def run(project, code):
@@ -50,12 +38,12 @@ def release(limits='{"auc": 0.6}', after="candidate.csv"):
 
 
 def test_what_lies_within_its_limits_passes(project):
-    write_posteriors(project.path, leak=0)
+    write_release(project.path, leak=0)
     run(project, release()).assert_outcomes(passed=1)
 
 
 def test_a_leak_fails_with_the_verdict_and_no_traceback(project):
-    write_posteriors(project.path, leak=2)
+    write_release(project.path, leak=2)
     done = run(project, release('{"auc": 0.6, "accuracy_loss": 0.2}'))
     done.assert_outcomes(failed=1)
     text = said(done)
@@ -67,21 +55,21 @@ def test_a_leak_fails_with_the_verdict_and_no_traceback(project):
 
 
 def test_what_cannot_be_told_fails_too(project):
-    write_posteriors(project.path, leak=0, pairs=30)
+    write_release(project.path, leak=0, pairs=30)
     done = run(project, release('{"auc": 0.55}'))
     done.assert_outcomes(failed=1)
     assert "inconclusive: auc: " in said(done)
 
 
 def test_no_limit_is_no_gate(project):
-    write_posteriors(project.path, leak=0)
+    write_release(project.path, leak=0)
     done = run(project, release("{}"))
     done.assert_outcomes(failed=1)
     assert "not tested: none: " in said(done)
 
 
 def test_bad_input_fails_with_one_line(project):
-    write_posteriors(project.path, leak=0)
+    write_release(project.path, leak=0)
     done = run(project, release(after="nowhere.csv"))
     done.assert_outcomes(failed=1)
     assert "aftertrace: nowhere.csv" in said(done)
@@ -95,7 +83,7 @@ def test_limits_are_not_optional(project):
 
 
 def test_the_example_runs(project):
-    write_posteriors(project.path, leak=0)
+    write_release(project.path, leak=0)
     done = run(project, (ROOT / "examples/gate/test_release.py").read_text())
     done.assert_outcomes(passed=1)
 
