@@ -7,6 +7,14 @@ scores = Scores.from_parquet(Path("run/scores.parquet").read_bytes())      # eve
 drop = scores.score["LogitDrop"][scores.rows(Role.DELETED)]
 """
 
+from aftertrace.results._attacks import (
+    AgainstClassical,
+    AttackResult,
+    ControlResult,
+    Discoveries,
+    SequentialResult,
+    SliceResult,
+)
 from aftertrace.results._canaries import (
     Canaries,
     CanaryGuesses,
@@ -20,33 +28,14 @@ from aftertrace.results._canaries import (
 from aftertrace.results._exposure import Exposure, ExposureResult
 from aftertrace.results._history import Again, Change, History, Loosened, Release
 from aftertrace.results._limits import LimitCheck, Limits, Standing
-from aftertrace.results._records import (
-    FORMAT,
-    AgainstClassical,
-    AttackResult,
-    Certificate,
-    Claim,
-    ControlResult,
-    Counts,
-    DataSummary,
-    DeletionUnit,
-    Discoveries,
-    Outcome,
-    Overfitting,
-    PrivacyResult,
-    Result,
-    SequentialResult,
-    SliceResult,
-    Spread,
-    Training,
-    UpdateCost,
-    Verdict,
-    Widening,
-)
+from aftertrace.results._privacy import PrivacyResult
 from aftertrace.results._remedy import OptionKind, Remedy, RemedyOption
 from aftertrace.results._reproduction import ClaimResult, FigureRow, Finding, ReproductionResult, StudyResult
+from aftertrace.results._result import FORMAT, Counts, DataSummary, Result, Widening
 from aftertrace.results._scores import Scores
 from aftertrace.results._sweep import Axis, CellResult, SweepResult
+from aftertrace.results._training import Certificate, Overfitting, Spread, Training, UpdateCost
+from aftertrace.results._verdict import Claim, DeletionUnit, Outcome, Verdict
 
 __all__ = [
     "FORMAT",

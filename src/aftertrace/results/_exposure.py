@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from aftertrace._figures import share
 from aftertrace.results._json import json_of
-from aftertrace.results._records import Certificate
+from aftertrace.results._training import Certificate
 
 LEVEL = 0.05
 FORMAT = 1

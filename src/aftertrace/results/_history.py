@@ -11,7 +11,8 @@ from typing import Any
 
 from aftertrace.errors import InputError, StoreError
 from aftertrace.results._limits import LimitCheck
-from aftertrace.results._records import Outcome, Result
+from aftertrace.results._result import Result
+from aftertrace.results._verdict import Outcome
 from aftertrace.statistics import Interval
 from aftertrace.store import RunFolder
 

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from aftertrace.defenses import UtilityCost
+from aftertrace.results._attacks import AgainstClassical
 from aftertrace.results._json import json_of, record_of
-from aftertrace.results._records import AgainstClassical, Outcome, Overfitting, PrivacyResult, Result
+from aftertrace.results._privacy import PrivacyResult
+from aftertrace.results._result import Result
+from aftertrace.results._training import Overfitting
+from aftertrace.results._verdict import Outcome
 from aftertrace.statistics import Interval
 
 SWEEP_FORMAT: Literal[1] = 1
