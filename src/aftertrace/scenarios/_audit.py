@@ -9,22 +9,13 @@ from numpy.typing import NDArray
 
 from aftertrace._hashing import digest
 from aftertrace._random import Stream, rng_for
-from aftertrace.attacks import (
-    Attack,
-    EucDist,
-    LargestDrop,
-    LogitDrop,
-    OriginalLogit,
-    OriginalScore,
-    ScoreDrop,
-    StepDrop,
-    Superset,
-)
+from aftertrace.attacks import Attack
 from aftertrace.engine import Engine, InProcess
 from aftertrace.errors import InputError, PosteriorsError, UnsupportedError
 from aftertrace.posteriors import Features, Kind, Posteriors, Role, Use
 from aftertrace.results import Claim, Counts, DataSummary, DeletionUnit, Limits, Outcome, Result, Scores, Verdict
 from aftertrace.scenarios._assess import Assessment, Progress, assess
+from aftertrace.scenarios._audit_attacks import attacks_on, verdict_attack
 from aftertrace.scenarios._audit_words import (
     audit_not_tested,
     audit_notes,
@@ -32,7 +23,7 @@ from aftertrace.scenarios._audit_words import (
     matching_notes,
     shadow_notes,
 )
-from aftertrace.scenarios._crossfit import FEWEST, CrossFitted, can_be_fitted
+from aftertrace.scenarios._crossfit import FEWEST
 from aftertrace.scenarios._persons import Persons
 from aftertrace.scenarios._recipe import Recipe
 from aftertrace.scenarios._remedy import require_limits, what_if
@@ -45,10 +36,6 @@ from aftertrace.scenarios._widening import widening_of
 from aftertrace.statistics import Matching, matched_queries
 
 OFFER = "Or leave out those without a counterpart: `match=True`."
-AUDITOR = (
-    CrossFitted(Superset(), "Auditor"),
-    CrossFitted(Superset(classical=True), "Auditor/classical"),
-)
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -145,12 +132,12 @@ def audit_posteriors(
     if settings.match:
         kept, matching = _matched(brought, settings.seed)
     persons = Persons.at(kept.table, kept.person)
-    own, left_out = _attacks_on(kept.table, shadow)
+    own, left_out = attacks_on(kept.table, shadow)
     every_attack = (*own, *(attack for attack in attacks if attack not in own))
     judged = kept.table if persons is None else persons.table
     tied = _roles_are_tied(judged)
     unit: DeletionUnit = "record" if persons is None else "person"
-    judgement = settings.judgement(_by_verdict(kept.table, shadow), crossed=tied, unit=unit)
+    judgement = settings.judgement(verdict_attack(kept.table, shadow), crossed=tied, unit=unit)
     if remedy:
         require_limits(judgement)
     assessment = assess(
@@ -225,31 +212,6 @@ def _check(brought: Brought, settings: AuditSettings, shadow: ShadowSide | None)
             f"The shadow side must have the models' classes in their order, {', '.join(table.classes)}; it has "
             f"{', '.join(shadow.table.classes)}."
         )
-
-
-def _by_verdict(table: Posteriors, shadow: ShadowSide | None) -> str:
-    """The attack of the verdict, fixed in advance by what there is to attack."""
-    if table.n_versions > 2:
-        return "LargestDrop"
-    if table.kind is Kind.SCORE:
-        return "ScoreDrop"
-    return "LogitDrop" if shadow is None else shadow.experiment.verdict.attack
-
-
-def _attacks_on(table: Posteriors, shadow: ShadowSide | None) -> tuple[list[Attack], list[str]]:
-    """The attacks that what was brought allows, and the names of those that it does not."""
-    if shadow is not None:
-        built = shadow.experiment.build_attacks()
-        own: list[Attack] = [attack for attack in built if not attack.needs.held_out]
-        return own, [attack.name for attack in built if attack.needs.held_out]
-    is_score = table.kind is Kind.SCORE
-    own = [ScoreDrop(), OriginalScore()] if is_score else [LogitDrop(), EucDist(), OriginalLogit()]
-    if table.n_versions > 2:
-        opponent = "OriginalScore" if is_score else "OriginalLogit"
-        own += [LargestDrop(opponent), *(StepDrop(step, opponent) for step in range(1, table.n_versions))]
-    if is_score or not can_be_fitted(table):
-        return own, []
-    return [*own, *AUDITOR], []
 
 
 def _offering(assessment: Assessment, settings: AuditSettings, brought: Brought) -> Verdict:
