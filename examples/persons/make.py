@@ -21,7 +21,7 @@ folder = Path(sys.argv[1])
 folder.mkdir(parents=True, exist_ok=True)
 for name, people in (("before", np.concatenate([deleted, retained])), ("after", retained)):
     rows = np.isin(person, people)
-    skops.io.dump(RandomForestClassifier(50, random_state=0).fit(x[rows], label[rows]), folder / f"{name}.skops")
+    skops.io.dump(RandomForestClassifier(30, random_state=0).fit(x[rows], label[rows]), folder / f"{name}.skops")
 for name, people in (("deleted", deleted), ("unseen", unseen)):
     with (folder / f"{name}.csv").open("w", newline="") as file:
         table = csv.writer(file)

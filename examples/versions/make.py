@@ -18,7 +18,7 @@ folder.mkdir(parents=True, exist_ok=True)
 trained_on = ([first, second, retained], [second, retained], [retained])
 for week, parts in enumerate(trained_on):
     rows = np.concatenate(parts)
-    model = RandomForestClassifier(50, random_state=week).fit(data.data[rows], label[rows])
+    model = RandomForestClassifier(30, random_state=week).fit(data.data[rows], label[rows])
     skops.io.dump(model, folder / f"week-{week}.skops")
 with (folder / "records.csv").open("w", newline="") as file:
     table = csv.writer(file)

@@ -32,7 +32,7 @@ def own_imports(code: bytes, package: str) -> Mapping[str, str]:
     return found
 
 
-@lru_cache(maxsize=256)  # every unit of a run asks for its address
+@lru_cache(maxsize=4096)  # every unit of a run asks for its address, and its modules may be many
 def _imports(code: bytes, package: str) -> tuple[str, ...]:
     """Names of modules that code may import; among them names of what is no module but stands in one."""
     try:
