@@ -14,12 +14,12 @@ from aftertrace.trainers._command import CommandTrainer
 
 TRAIN = """
 import sys
-import numpy as np, skops.io
+import joblib, numpy as np
 from sklearn.linear_model import LogisticRegression
 records, model, seed = sys.argv[1:]
 with np.load(records) as data:
     x, label = data["x"], data["label"]
-skops.io.dump(LogisticRegression(C=0.1, random_state=int(seed)).fit(x, label), model)
+joblib.dump(LogisticRegression(C=0.1, random_state=int(seed)).fit(x, label), model)
 """
 
 CENTROIDS = """
@@ -47,7 +47,8 @@ with np.load(records) as data, open(model, "wb") as file:
 @pytest.fixture
 def trainer(tmp_path):
     (tmp_path / "train.py").write_text(TRAIN)
-    return CommandTrainer(command=f"{sys.executable} {tmp_path / 'train.py'} {{records}} {{model}} {{seed}}")
+    command = f"{sys.executable} {tmp_path / 'train.py'} {{records}} {{model}} {{seed}}"
+    return CommandTrainer(command=command, suffix=".joblib")
 
 
 def data():
