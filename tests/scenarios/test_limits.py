@@ -92,7 +92,7 @@ def test_a_number_is_no_limits():
 
 
 def test_a_file_that_is_absent(tmp_path):
-    with pytest.raises(ExperimentError, match="cannot be read"):
+    with pytest.raises(ExperimentError, match="there is no such file"):
         read_limits(tmp_path / "limits.toml")
 
 
