@@ -198,7 +198,7 @@ def _closing_lines(result: Result) -> Iterable[str]:
         yield f"Certificate: {result.training.certificate.sentence}"
     refused = {rate.refused for attack in result.attacks for rate in attack.rates if rate.refused}
     refused -= {check.note for check in result.verdict.checks}  # said beside the limit
-    for line in (*sorted(refused), *result.notes):
+    for line in (*(f"{reason}." for reason in sorted(refused)), *result.notes):
         yield f"Note: {line}"
 
 

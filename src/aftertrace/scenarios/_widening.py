@@ -24,7 +24,7 @@ _CANNOT = (
     "Rates at false alarms rarer than about ten in the unseen {unit}s at hand.",
 )
 _PAGE = (
-    "How to name a pipeline, a network or a command there is on the page Your own training of the documentation "
+    "How to name a pipeline, a network or a command there: see Your own training in the documentation "
     "(docs/simulation.md)."
 )
 
