@@ -126,7 +126,7 @@ def _figure(check: LimitCheck) -> str:
     """Such as: AUC 0.52 (95 % interval 0.49 to 0.55) lies within the limit of 0.60. Shares are percent."""
     name = _NAMES[check.name]
     if check.estimate is None:
-        return f"{name} could not be measured ({check.note})"
+        return f"{name} could not be measured"
     found = figure_of(check, check.estimate)
     if check.low is None or check.high is None:
         return f"{name} {found} has no interval ({check.note.removeprefix('no interval: ')})"
