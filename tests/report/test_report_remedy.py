@@ -197,3 +197,11 @@ def test_options_are_sorted_and_filtered(audit, html_of, browser, tmp_path):
     assert names() == ["as it is", "Rounding(1)", "KeyedNoise(1)", "LabelOnly", "SISA"]
     browser.find_element(By.ID, "remedy-within").click()
     assert names() == ["KeyedNoise(1)", "LabelOnly"]
+
+
+def test_what_could_not_be_measured_is_said_once_with_its_reason():
+    unmeasured = LimitCheck.unmeasured("per_record", 0.01, "399 unseen records are needed, got 185", confidence=0.99)
+    blind = [replace(each, checks=(*each.checks, unmeasured)) for each in OPTIONS[:2]]
+    notes = remedies(replace(CONFIRMED, options=(*blind, *OPTIONS[2:]))).notes
+    assert notes.count("Share told one by one: not measured, 399 unseen records are needed, got 185.") == 1
+    assert not any("not measured" in note for note in remedies(CONFIRMED).notes)
