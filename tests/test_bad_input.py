@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import pickle
 import re
 import sys
@@ -622,7 +623,18 @@ def test_a_file_that_cannot_be_read(monkeypatch):
 
 @pytest.mark.parametrize("option", ["--junit", "--sarif", "--pdf"])
 def test_outputs_replace_no_input_and_are_checked_first(option):
-    refused(*POSTERIORS, option, "a.csv", says=f"{option} must be a file of its own, got a.csv, which the audit reads")
+    for content in ("x,y\n1,2\n", "def model(x): ...\n", "<testsuites name='another'/>"):
+        Path("own").write_text(content)
+        refused(
+            *POSTERIORS, option, "own", says=f"{option} must be a new file, or what an earlier call wrote; got own,"
+        )
+        assert Path("own").read_text() == content
+    Path("link").symlink_to("nowhere")
+    os.mkfifo("pipe")
+    for name in ("link", "pipe"):
+        refused(*POSTERIORS, option, name, says=f"got {name}, which is something else")
+    assert Path("link").is_symlink()
+    assert Path("pipe").is_fifo()
     refused(*POSTERIORS, option, "absent/x", says=f"{option} must be a file in a folder that is there, got absent/x")
 
 
@@ -630,10 +642,10 @@ def test_outputs_replace_no_input_and_are_checked_first(option):
 def test_outputs_replace_no_file_of_the_audits_folder(option):
     judged(*POSTERIORS, "--out", "run")
     there = Path("run/result.json").read_bytes()
-    refused(*POSTERIORS, "--out", "run", option, "run/result.json", says="which the audit reads or writes")
+    refused(*POSTERIORS, "--out", "run", option, "run/result.json", says="which the audit writes")
     assert Path("run/result.json").read_bytes() == there
     done = CliRunner().invoke(app, ["report", "run", option, "run/result.json"])
-    assert "run/result.json, which the audit reads or writes. Choose another." in done.stderr
+    assert "run/result.json, which the audit writes. Choose another." in done.stderr
     assert Path("run/result.json").read_bytes() == there
     same = ("--junit", "same", "--sarif", "same")
     refused(*POSTERIORS, *same, says="--sarif must be a file of its own, got same")
@@ -643,24 +655,34 @@ def test_a_call_that_is_refused_leaves_no_outcome_of_an_earlier_one():
     """A server that reads the file must not take the last release's outcome for this one's."""
     files = ("--junit", "junit.xml", "--sarif", "run/audit.sarif")
     judged(*POSTERIORS, "--out", "run", *files)
-    assert Path("junit.xml").is_file()
+    outcomes = {name: Path(name).read_bytes() for name in files[1::2]}
     kept = Path("run/result.json").read_bytes()
     for more, says in (
         (("--seed", "1"), "holds another audit .seed = 1 instead of 0."),
         (("--fail-above", "auc=60"), "is 0.6 meant"),
         (("--pdf", "absent/x.pdf"), "--pdf must be a file in a folder that is there"),
     ):
-        Path("junit.xml").write_text("passed")
-        Path("run/audit.sarif").write_text("passed")
+        for name, content in outcomes.items():
+            Path(name).write_bytes(content)
         done = audit(*POSTERIORS, "--out", "run", *files, *more)
         assert done.exit_code == 2
         assert re.search(says, done.stderr)
-        assert not Path("junit.xml").exists()
-        assert not Path("run/audit.sarif").exists()
+        assert not any(map(os.path.exists, outcomes))
     assert Path("run/result.json").read_bytes() == kept
-    Path("a.csv").touch()
-    refused(*POSTERIORS, "--junit", "a.csv", says="which the audit reads")
-    assert Path("a.csv").is_file()
+    for command in (("run", "absent.toml"), ("run", "demo", "--most", "5"), ("run", "demo", "--memory", "lots")):
+        Path("junit.xml").write_bytes(outcomes["junit.xml"])
+        assert CliRunner().invoke(app, [*command, "--junit", "junit.xml"]).exit_code == 2
+        assert not Path("junit.xml").exists()
+
+
+@pytest.mark.parametrize("option", ["--junit", "--sarif", "--pdf"])
+def test_a_folder_that_cannot_take_an_output_is_found_first(option, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("aftertrace.cli._outputs.TemporaryFile", refuse)
+    says = f"{option} must be in a folder that can be written, got . .Permission denied.. Choose another"
+    refused(*POSTERIORS, option, "new", says=says)
 
 
 # models elsewhere

@@ -108,9 +108,8 @@ def audit(
         "role": role,
         "features": features,
     }
-    inputs = (before, *(between or []), after, limits, shadow, *options.values())
     files = Outputs(junit=junit, sarif=sarif, pdf=pdf)
-    files.make_way(out=out, inputs=inputs)
+    files.make_way(out=out)
     found = with_progress(
         judge,
         before,

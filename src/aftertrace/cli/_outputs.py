@@ -1,9 +1,10 @@
 """What a judged audit leaves beside the terminal: its report, and files for other tools."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from os.path import realpath
+from os.path import lexists, realpath
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,8 +18,18 @@ Junit = Annotated[Path | None, typer.Option(metavar="FILE", help="Write limits a
 Sarif = Annotated[Path | None, typer.Option(metavar="FILE", help="Write what exceeds a limit as SARIF.")]
 Pdf = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as PDF too (extra pdf).")]
 
-_OWN = ("manifest.json", "pseudonyms.key", "report.html", "result.json", "scores.parquet", "simulation.toml")
-"""Files of an audit's folder."""
+_OWN = (
+    *("manifest.json", "experiment.toml", "pseudonyms.key", "report.html", "result.json", "scores.parquet"),
+    "simulation.toml",
+)
+"""Files of a run's or an audit's folder."""
+_MARKS = {
+    "junit": (b'<testsuites name="aftertrace"',),
+    "sarif": (b"sarif-schema-2.1.0", b'"name": "aftertrace"'),
+    "pdf": (b"%PDF-",),
+}
+"""What the beginning of a file says that an earlier call wrote."""
+_READ_BY_SERVERS = ("junit", "sarif")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,24 +40,23 @@ class Outputs:
     sarif: Path | None
     pdf: Path | None
 
-    def make_way(self, *, out: Path | None, inputs: Iterable[Path | str | None] = ()) -> None:
-        """Raises `InputError`, before anything is judged, for a file that cannot be written or would replace another
-        one of the audit. What an earlier call left there is removed: a call that is refused or stopped must not seem to
-        have that outcome.
+    def make_way(self, *, out: Path | None) -> None:
+        """Raises `InputError`, before anything is judged, for a file that cannot be written or would replace anything
+        but what an earlier call left there. What servers read of that is removed: a call that is refused or stopped
+        must not seem to have that outcome.
 
-        `out`: the audit's folder; `inputs`: files that it reads.
+        `out`: the folder of the run or audit.
         """
         from aftertrace.store import remove_file
 
-        taken = {realpath(str(each).rpartition("@")[2]) for each in inputs if each is not None}
-        taken |= set() if out is None else {realpath(out / name) for name in _OWN}
+        taken = set() if out is None else {realpath(out / name) for name in _OWN}
         problems = []
         for name, path in self._given():
             problem = _problem(name, path, out, taken)
             taken.add(realpath(path))
             if problem:
                 problems.append(problem)
-            else:
+            elif name in _READ_BY_SERVERS:
                 remove_file(path)
         if problems:
             raise InputError(problems[0])
@@ -72,5 +82,29 @@ def _problem(name: str, path: Path, out: Path | None, taken: set[str]) -> str:
     if is_folder(path) or not (path.parent == out or is_folder(path.parent)):
         return f"--{name} must be a file in a folder that is there, got {path}. Make the folder first."
     if realpath(path) in taken:
-        return f"--{name} must be a file of its own, got {path}, which the audit reads or writes. Choose another."
-    return ""
+        return f"--{name} must be a file of its own, got {path}, which the audit writes. Choose another."
+    if lexists(path) and not _is_earlier(name, path):
+        return (
+            f"--{name} must be a new file, or what an earlier call wrote; got {path}, which is something else. Choose "
+            f"another."
+        )
+    return _unwritable(name, path.parent) if is_folder(path.parent) else ""
+
+
+def _is_earlier(name: str, path: Path) -> bool:
+    """Whether an earlier call wrote this file, or there is nothing in it."""
+    from aftertrace.posteriors._readable import first_bytes
+
+    if path.is_symlink() or not path.is_file():
+        return False
+    head = first_bytes(path)
+    return not head or all(mark in head for mark in _MARKS[name])
+
+
+def _unwritable(name: str, folder: Path) -> str:
+    """Why no file can be made in a folder; nothing where one can."""
+    try:
+        with TemporaryFile(dir=folder):
+            return ""
+    except OSError as error:
+        return f"--{name} must be in a folder that can be written, got {folder} ({error.strerror}). Choose another."

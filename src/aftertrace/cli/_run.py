@@ -64,6 +64,8 @@ def run(
     from aftertrace._api import run as run_audit
     from aftertrace.scenarios import MOST_ORIGINALS, is_sweep
 
+    files = Outputs(junit=junit, sarif=sarif, pdf=pdf)
+    files.make_way(out=out)
     if most is not None and until is None:
         raise InputError("--most is for a run that adds originals: give --until decided too, or leave it out.")
     shared: dict[str, Any] = {
@@ -75,7 +77,6 @@ def run(
         "device": device,
         "force": force,
     }
-    files = Outputs(junit=junit, sarif=sarif, pdf=pdf)
     if is_sweep(experiment):
         single = {
             "--keep-models": keep_models,
@@ -90,7 +91,6 @@ def run(
         return _sweep(
             experiment, shared, single=[name for name, given in single.items() if given], report=not no_report
         )
-    files.make_way(out=out, inputs=(experiment, limits))
     found = with_progress(
         run_audit,
         experiment,
