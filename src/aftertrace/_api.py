@@ -60,7 +60,7 @@ def run(
     if not isinstance(experiment, Experiment):
         experiment = Experiment.from_toml(experiment, changes=changes)
     if limits is not None:
-        experiment = experiment.with_limits(limits_of(limits))
+        experiment = replace(experiment, limits=limits_of(limits))
     finished = run_experiment(
         experiment,
         out=_path(out),

@@ -15,11 +15,15 @@ def percent(value: float) -> str:
 
 
 def bound(limit: float) -> str:
-    """A limit of an AUC, with two digits, or three where it has more."""
-    return f"{limit:.2f}" if abs(round(limit, 2) - limit) < 0.0005 else f"{limit:.3f}"
+    """A limit of an AUC, with two digits, or up to four where it has more."""
+    return f"{limit:.2f}" if abs(round(limit, 2) - limit) < 1e-9 else f"{limit:.4f}".rstrip("0")
 
 
 def beside(limit: float, value: float) -> str:
-    """An AUC held against `limit`: with two digits, or with three where two would not tell on which side it is."""
-    two = f"{value:.2f}"
-    return f"{value:.3f}" if two in (f"{limit:.2f}", f"{1 - limit:.2f}") and value not in (limit, 1 - limit) else two
+    """An AUC held against `limit`: with two digits, or up to six where fewer would not tell on which side it is."""
+    ends = (limit, 1 - limit)
+    for digits in range(2, 6):
+        words = f"{value:.{digits}f}"
+        if value in ends or words not in (f"{end:.{digits}f}" for end in ends):
+            return words
+    return f"{value:.6f}"

@@ -15,6 +15,7 @@ from aftertrace._spelling import nearest, some
 from aftertrace.attacks import Adversary, Attack, check_needs
 from aftertrace.errors import InputError
 from aftertrace.models import SCORES, Outputs
+from aftertrace.models._imports import is_reference
 from aftertrace.posteriors import Kind, Posteriors
 from aftertrace.posteriors._columns import LABEL, PERSON
 from aftertrace.posteriors._readable import TABLES, check_no_spreadsheet, is_folder
@@ -96,7 +97,8 @@ class Versions:
 
     def __post_init__(self) -> None:
         for reference in self.references:
-            if isinstance(reference, Path | str):
+            is_elsewhere = isinstance(reference, str) and ("://" in reference or is_reference(reference))
+            if isinstance(reference, Path | str) and not is_elsewhere:
                 check_no_spreadsheet(Path(reference))
         forms = {Form.of(reference) for reference in self.references}
         if len(forms) > 1:

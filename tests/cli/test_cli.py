@@ -16,7 +16,9 @@ from typer.testing import CliRunner
 
 import aftertrace._api
 from aftertrace.cli import ExitCode, app
-from aftertrace.errors import StoreError, TrainingError
+from aftertrace.errors import ExperimentError, StoreError, TrainingError
+from aftertrace.results import Claim
+from aftertrace.scenarios import Experiment, table_of
 
 SMALL = [
     *(f"--set=scenario.{side}.{key}" for side in ("shadow", "target") for key in ("originals=6", "pairs=3")),
@@ -68,7 +70,7 @@ def test_a_claim_of_differential_privacy_is_refuted_or_not(versions):
     done = audit(versions, "--claim", "epsilon=0.5, delta=1e-5")
     assert done.exit_code == ExitCode.LIMIT_EXCEEDED
     text = " ".join(done.stdout.split())
-    assert "lies beyond the limit of 0.731." in text
+    assert "lies beyond the limit of 0.7311." in text
     assert "The AUC refutes the claim of (0.5, 1e-05)-differential privacy for adding or removing a record" in text
     (versions / "v2.csv").write_text((versions / "v1.csv").read_text() + "\n")
     done = audit(versions, "--claim", "epsilon=0.5")
@@ -593,3 +595,16 @@ def test_arrays_of_posteriors_have_arrays_of_features():
     assert found.outcome == "invalid"
     by_class = aftertrace.audit(before, after, **given, match=True)
     assert by_class.result.notes[0].startswith("Matched by classes: 0 of 40 deleted and 0 of 40 unseen")
+
+
+def test_a_claim_is_not_dropped_for_a_limit_but_can_be_taken_out():
+    claimed = ("run", "demo", "--set", "verdict.claim={ epsilon = 1.0 }", "--fail-above", "auc=0.99")
+    done = CliRunner().invoke(app, claimed)
+    assert done.exit_code == ExitCode.WRONG_USE
+    assert "claim" in done.stderr
+    table = {"data": {"name": "wine"}, "verdict": {"claim": {"epsilon": 1.0}}}
+    assert Experiment.from_dict(table).verdict.claim == Claim(epsilon=1.0)
+    taken = Experiment.from_dict(table_of(table, ["verdict.claim={}", "limits.auc=0.9"]))
+    assert taken.verdict.claim is None
+    with pytest.raises(ExperimentError, match="data"):
+        Experiment.from_dict({**table, "data": {}})  # not everything may be absent

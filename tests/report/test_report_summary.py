@@ -15,6 +15,8 @@ from aftertrace.report._summary import measures, summary
 from aftertrace.results import Discoveries, LimitCheck, Outcome, UpdateCost, Verdict, Widening
 from aftertrace.statistics import Interval, RateAtFpr
 
+TOLD = "36 deleted records can be told one by one by both versions"
+
 
 def of(audit, outcome, **changes):
     verdict = Verdict(outcome=outcome, sentence="So it is.", attack="LogitDrop", limit=None)
@@ -72,7 +74,10 @@ def test_an_invalid_audit_says_nothing_of_persons_and_shows_no_figure(audit):
 
 def test_the_failed_control_is_named(audit):
     failed = tuple(replace(each, passed=each.name != "blind") for each in audit.result.controls)
-    assert any("--match" in line for line in advice(of(audit, Outcome.INVALID, controls=failed)))
+    for settings, can_match in (({}, True), ({"match": True}, False), (audit.result.settings, False)):
+        lines = "\n".join(advice(of(audit, Outcome.INVALID, controls=failed, settings=settings)))
+        assert "bring other unseen ones" in lines
+        assert ("--match" in lines) == can_match
     failed = tuple(replace(each, passed=each.name != "permuted") for each in audit.result.controls)
     assert any("permuted" in line for line in advice(of(audit, Outcome.INVALID, controls=failed)))
 
@@ -86,15 +91,31 @@ def test_comparisons_are_counted_from_the_right_side(audit):
 
 
 @pytest.mark.parametrize(
-    ("after", "unseen", "needed", "words"),
+    ("before", "after", "worse", "unseen", "needed", "words"),
     [
-        (3, 18, 700, "3 of 36 deleted records can be told one by one; of 2 it is shown that the update made it so."),
-        (0, 18, 700, "Whether a single record can be told for certain is open: too few unseen ones stand beside it."),
-        (0, 900, 700, "No single record can be told for certain."),
+        (
+            1,
+            3,
+            2,
+            18,
+            700,
+            f"3 of {TOLD}, 1 by the original alone; of 2 it is shown one by one that the update made it so.",
+        ),
+        (0, 3, 0, 18, 700, f"3 of {TOLD}, 0 by the original alone."),
+        (2, 0, 0, 18, 700, f"0 of {TOLD}, 2 by the original alone."),
+        (
+            0,
+            0,
+            0,
+            18,
+            700,
+            "Whether a single record can be told for certain is open: too few unseen ones stand beside it.",
+        ),
+        (0, 0, 0, 900, 700, "No single record can be told for certain."),
     ],
 )
-def test_single_records(audit, after, unseen, needed, words):
-    found = Discoveries(fdr=0.05, deleted=36, before=0, after=after, worse=min(after, 2), unseen=unseen, needed=needed)
+def test_single_records(audit, before, after, worse, unseen, needed, words):
+    found = Discoveries(fdr=0.05, deleted=36, before=before, after=after, worse=worse, unseen=unseen, needed=needed)
     assert words in meaning(of(audit, Outcome.LEAKS, discoveries=found))
 
 
@@ -263,7 +284,7 @@ def beside_the_original(audit, *, p_value, difference, alone):
     """An audit of a leak, whose classical attack has the AUC `alone`."""
     against = audit.result.attack("LogitDrop").against
     attacks = [
-        replace(each, against=replace(against, p_value=p_value, difference=difference))
+        replace(each, against=replace(against, p_holm=p_value, difference=difference))
         if each.name == "LogitDrop"
         else replace(each, auc=alone)
         if each.name == against.opponent
@@ -289,10 +310,20 @@ def test_what_the_update_adds_to_the_original_is_said(audit, p_value, difference
     assert words in said
 
 
-@pytest.mark.parametrize(("low", "limit", "first"), [(0.8, 0.6, True), (0.55, 0.6, False), (0.55, None, True)])
-def test_a_public_original_comes_first_where_it_tells_by_itself(audit, low, limit, first):
+@pytest.mark.parametrize(
+    ("low", "limits", "first"),
+    [
+        (0.8, {"auc": 0.6}, True),
+        (0.55, {"auc": 0.6}, False),
+        (0.55, {}, True),
+        (0.8, {"tpr_at_1pct": 0.1}, False),  # of which the AUC says nothing
+    ],
+)
+def test_a_public_original_comes_first_where_it_tells_by_itself(audit, low, limits, first):
     leaky = beside_the_original(audit, p_value=0.5, difference=0.0, alone=interval(0.89, low, 0.95))
-    lines = list(advice(replace(leaky, verdict=replace(leaky.verdict, limit=limit))))
+    checks = [LimitCheck.of(name, limit, interval(0.9, 0.85, 0.95)) for name, limit in limits.items()]
+    verdict = replace(leaky.verdict, limit=limits.get("auc"), checks=tuple(checks))
+    lines = list(advice(replace(leaky, verdict=verdict)))
     assert lines[1].startswith("If the original model is public, begin with it: alone it tells") == first
 
 
@@ -308,14 +339,22 @@ def test_accuracy_that_was_gained_is_called_so(audit):
 
 @pytest.mark.parametrize(
     ("limit", "value", "words"),
-    [(0.6, 0.6049, "0.605"), (0.6, 0.5961, "0.596"), (0.6, 0.6, "0.60"), (0.6, 0.62, "0.62"), (0.6, 0.4004, "0.400")],
+    [
+        (0.6, 0.6049, "0.605"),
+        (0.6, 0.5961, "0.596"),
+        (0.6, 0.6, "0.60"),
+        (0.6, 0.62, "0.62"),
+        (0.6, 0.4004, "0.4004"),
+        (0.7, 0.70004, "0.70004"),
+    ],
 )
-def test_an_auc_near_its_limit_has_a_third_digit(limit, value, words):
+def test_an_auc_near_its_limit_has_more_digits(limit, value, words):
     assert beside(limit, value) == words
 
 
 def test_limits_keep_their_digits():
-    assert [bound(limit) for limit in (0.6, 0.55, 1 - 0.55, 0.605)] == ["0.60", "0.55", "0.45", "0.605"]
+    limits = {0.6: "0.60", 0.55: "0.55", 1 - 0.55: "0.45", 0.605: "0.605", 0.6996: "0.6996", 0.7310586: "0.7311"}
+    assert {limit: bound(limit) for limit in limits} == limits
 
 
 def test_so_few_originals_that_no_p_is_telling_are_named(audit):
@@ -324,3 +363,11 @@ def test_so_few_originals_that_no_p_is_telling_are_named(audit):
     assert f"6 originals and {compared} attacks compared" in few
     counts = replace(audit.result.counts, originals=20)
     assert evidence(replace(audit.result, counts=counts), audit.scores).least_p == ""
+
+
+def test_what_is_exchanged_is_looked_at_first(audit):
+    """Where models were brought: a simulation exchanges nothing."""
+    under = with_auc(of(audit, Outcome.LEAKS), interval(0.2, 0.1, 0.3))
+    assert "are not exchanged" not in "\n".join(advice(under))
+    lines = list(advice(replace(under, settings={})))
+    assert lines[1] == "First make sure that before and after, or deleted and unseen, are not exchanged."

@@ -128,6 +128,20 @@ def test_trained_attacks_are_compared_with_their_classical_twin():
     assert trained.balanced_accuracy > 0.6
 
 
+def test_an_audit_of_few_deletions_has_few_planted_ones():
+    """However many unseen records there are: what two deletions show, no audit of two can find."""
+    table = simulated_posteriors(leak=0, seed=1, originals=1, pairs=400)
+    table = replace(table, pair=np.zeros(len(table), dtype=np.int64))
+    few = np.isin(np.arange(len(table)), np.flatnonzero(table.is_attacked)[2:], invert=True)
+    for rows, found in ((few, False), (np.ones(len(table), dtype=bool), True)):
+        judgement, own = Judgement(attack="LogitDrop", confidence=0.95, seed=0), table.select(np.flatnonzero(rows))
+        verdict = assess(None, own, [LogitDrop()], judgement, engine=InProcess(), progress=lambda *_: None)
+        planted = next(control for control in verdict.controls if control.name == "planted")
+        assert planted.auc.n == min(200, (table.is_attacked & rows).sum()) + 200
+        assert planted.passed == found
+        assert verdict.verdict.outcome is (Outcome.NOT_SHOWN if found else Outcome.INCONCLUSIVE)
+
+
 def test_a_planted_leak_that_is_not_found_makes_no_leak_shown_inconclusive():
     tiny = [judged(0, seed=seed, originals=6, pairs=4, shadow=False) for seed in range(20)]
     for found in tiny:

@@ -70,9 +70,9 @@ def _alone(result: Result) -> AttackResult | None:
 def _added(result: Result) -> Iterator[str]:
     """Whether it takes both versions to tell so much; where the original alone tells anything."""
     against, alone = result.attack(result.verdict.attack).against, _alone(result)
-    if against is None or against.p_value is None or against.difference is None or not _tells(alone):
+    if against is None or against.p_holm is None or against.difference is None or not _tells(alone):
         return
-    if against.p_value > SHOWN:
+    if against.p_holm > SHOWN:
         yield "That the update tells more than the original model alone already does is not shown."
     elif against.difference > 0:
         yield "So the update tells more than the original model alone already does."
@@ -111,9 +111,12 @@ def _one_by_one(result: Result) -> Iterator[str]:
     found, who = result.discoveries, _who(result)
     if found is None:
         return
-    if found.after:
-        cause = f"of {found.worse or 'none'} it is shown that the update made it so"
-        yield f"{found.after} of {found.deleted} {who} {result.unit}s can be told one by one; {cause}."
+    if found.after or found.before:
+        cause = f"; of {found.worse} it is shown one by one that the update made it so" if found.worse else ""
+        yield (
+            f"{found.after} of {found.deleted} {who} {result.unit}s can be told one by one by both versions, "
+            f"{found.before} by the original alone{cause}."
+        )
     elif found.unseen < found.needed:
         yield f"Whether a single {result.unit} can be told for certain is open: too few unseen ones stand beside it."
     else:
@@ -154,6 +157,7 @@ def advice(result: Result) -> Iterator[str]:
 
 def _against_a_leak(result: Result) -> Iterator[str]:
     yield "Do not publish the updated model as it is."
+    yield from _exchanged(result)
     yield from _original_first(result)
     yield from _remedy(result)
     yield (
@@ -162,10 +166,19 @@ def _against_a_leak(result: Result) -> Iterator[str]:
     )
 
 
+def _exchanged(result: Result) -> Iterator[str]:
+    """Below one half, without training, what was brought is the first suspect."""
+    found = result.attack(result.verdict.attack)
+    was_brought, high = "scenario" not in result.settings and found.shadow == "none", found.auc.high
+    if was_brought and high is not None and high < 0.5:
+        yield f"First make sure that before and after, or {_who(result)} and unseen, are not exchanged."
+
+
 def _original_first(result: Result) -> Iterator[str]:
     """Where the original alone exceeds the limit, no way to delete helps as long as it is public."""
-    alone, limit = _alone(result), result.verdict.limit or 0.5
-    if alone is not None and alone.auc.low is not None and alone.auc.low > limit:
+    alone, verdict = _alone(result), result.verdict
+    limit = verdict.limit if verdict.checks else 0.5
+    if alone is not None and alone.auc.low is not None and limit is not None and alone.auc.low > limit:
         yield (
             f"If the original model is public, begin with it: alone it tells {_who(result)} from unseen {result.unit}s "
             f"in {_right(result):.0f} of 100 cases, whatever becomes of the update. Withdraw it, or let it answer less."
@@ -240,7 +253,9 @@ def _larger(result: Result) -> str:
 
 def _repair(control: ControlResult, result: Result) -> str:
     if control.name == "blind":
-        matching = ", or leave out those without a counterpart (--match)" if result.unit == "record" else ""
+        own = result.settings
+        can_match = result.unit == "record" and "scenario" not in own and not own.get("match")
+        matching = ", or leave out those without a counterpart (--match)" if can_match else ""
         return f"Compare {result.unit}s that were drawn alike: bring other unseen ones{matching}."
     return f"Find out why the control {control.name} failed: see Controls."
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aftertrace._figures import NBSP, percent, share
 from aftertrace._spelling import harmless
+from aftertrace.report._advice import SHOWN
 from aftertrace.report._records import DASH, without_gaps
 from aftertrace.report._sentences import discoveries_sentence, queried, release_sentences
 from aftertrace.report._summary import NOT_MEASURED, measures
@@ -102,7 +103,7 @@ def _slices_table(result: Result) -> "Table":
     """For whom: the groups, or of many the telling ones."""
     shown = result.slices
     if len(shown) > MOST_GROUPS:
-        shown = tuple(each for each in shown if each.p_holm is not None and each.p_holm <= 0.05)
+        shown = tuple(each for each in shown if each.p_holm is not None and each.p_holm <= SHOWN)
     heads, rows = without_gaps(
         (result.attacked.name.lower(), "AUC", "interval", "p (Holm)"),
         [(f"{each.deleted}", f"{each.auc.estimate:.2f}", _ends(each.auc), _p(each.p_holm)) for each in shown],
@@ -153,7 +154,7 @@ def _cell(trained: "_Cells", feature: str | None, classifier: str | None) -> str
     if attack is None:
         return "-"
     p_value = attack.against.p_holm if attack.against else None
-    return f"{attack.auc.estimate:.2f}{'*' if p_value is not None and p_value <= 0.05 else ' '}"
+    return f"{attack.auc.estimate:.2f}{'*' if p_value is not None and p_value <= SHOWN else ' '}"
 
 
 def _ends(interval: Interval) -> str:

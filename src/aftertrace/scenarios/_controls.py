@@ -157,17 +157,33 @@ def _planted(
     called_deleted: NDArray[np.bool_],
     judgement: Judgement,
 ) -> ControlResult:
-    """Unseen queries with a leak put in: an audit of this size must find it."""
+    """Unseen queries with a leak put in, as many called deleted as there are: an audit of this size must find it."""
     if not (called_deleted.any() and not called_deleted.all()):
         return _untested(
             PLANTED, judgement, judgement.confidence, f"not enough {judgement.unit}s of that role in a pair"
         )
-    original = target.original[rows]
-    planted = planted_leak(score[rows], called_deleted, original, auc=PLANTED_AUC, rng=_rng(judgement, PLANTED))
-    auc = _interval(planted, called_deleted, target, rows, judgement.confidence, judgement)
+    rng = _rng(judgement, PLANTED)
+    planted = planted_leak(score[rows], called_deleted, target.original[rows], auc=PLANTED_AUC, rng=rng)
+    kept = ~called_deleted | _as_many_as_deleted(target, rows, called_deleted, rng)
+    auc = _interval(planted[kept], called_deleted[kept], target, rows[kept], judgement.confidence, judgement)
     if auc.low is None:
         return ControlResult(name=PLANTED, attack=judgement.attack, auc=auc, passed=None, note=auc.note)
     return ControlResult(name=PLANTED, attack=judgement.attack, auc=auc, passed=auc.low > 0.5)
+
+
+def _as_many_as_deleted(
+    target: Posteriors, rows: NDArray[np.intp], called_deleted: NDArray[np.bool_], rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Of those called deleted, by chance, no more of an original than it has deleted queries."""
+    originals, own = np.unique(target.original[rows], return_inverse=True)
+    deleted = target.original[target.is_compared & target.is_attacked]
+    most = np.array([(deleted == each).sum() for each in originals])
+    chosen = np.flatnonzero(called_deleted)
+    chosen = chosen[np.lexsort((rng.random(chosen.size), own[chosen]))]
+    place = np.arange(chosen.size) - np.searchsorted(own[chosen], own[chosen])
+    kept = np.zeros(len(rows), dtype=bool)
+    kept[chosen[place < most[own[chosen]]]] = True
+    return kept
 
 
 def _interval(

@@ -90,11 +90,6 @@ class Experiment:
         """The limit of the AUC, given or claimed."""
         return self.limits.auc if self.verdict.claim is None else self.verdict.claim.largest_auc
 
-    def with_limits(self, limits: Limits) -> "Experiment":
-        """Judged by these limits in place of its own; one of the AUC takes the place of a claim too, which is one."""
-        claim = self.verdict.claim if limits.auc is None else None
-        return replace(self, limits=limits, verdict=replace(self.verdict, claim=claim))
-
     def as_dict(self) -> dict[str, Any]:
         """All settings as nested plain values, defaults included."""
         settings = {**_plain(asdict(self)), "data": _data_dict(self.data)}

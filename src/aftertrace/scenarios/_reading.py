@@ -30,6 +30,7 @@ def read_section(kind: Any, value: Any, place: str, problems: list[str]) -> Any:
     from pydantic import ConfigDict, TypeAdapter, ValidationError
 
     config = None if is_dataclass(kind) else ConfigDict()
+    value = _without_empty(kind, value)
     _unknown_keys(kind, value, place, problems)
     before = len(problems)
     try:
@@ -45,6 +46,20 @@ def read_section(kind: Any, value: Any, place: str, problems: list[str]) -> Any:
         problems += error.problems
     assert len(problems) > before
     return None
+
+
+def _without_empty(kind: Any, value: Any) -> Any:
+    """Without empty tables where a table may be absent: TOML has no other word for what is not there."""
+    if not (isinstance(value, Mapping) and is_dataclass(kind)):
+        return value
+    hints = typing.get_type_hints(kind)
+    absent = [key for key, item in value.items() if item == {} and is_dataclass(_own_table(hints.get(key)))]
+    return {key: item for key, item in value.items() if key not in absent}
+
+
+def _own_table(kind: Any) -> Any:
+    """The table that a setting is if it is there; None where it is none, or must be there."""
+    return _without_none(kind) if type(None) in typing.get_args(kind) else None
 
 
 def _unknown_keys(kind: Any, value: Any, place: str, problems: list[str]) -> None:

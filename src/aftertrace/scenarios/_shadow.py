@@ -1,7 +1,7 @@
 """A shadow side for posteriors that a user brings: simulated by an experiment of the user's."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from aftertrace.engine import Engine
 from aftertrace.errors import ExperimentError, PosteriorsError, UnsupportedError
 from aftertrace.posteriors import Kind, Posteriors
 from aftertrace.procedures import Procedure
-from aftertrace.results import Limits
+from aftertrace.results import Claim, Limits
 from aftertrace.scenarios._assess import Progress
 from aftertrace.scenarios._experiment import Experiment
 from aftertrace.scenarios._identity import default_folder, identity_of
@@ -29,7 +29,7 @@ from aftertrace.store import RunFolder
 class ShadowSide:
     """What the attacker learned from: `table`, by the `experiment` that was simulated; `models` were trained, of which
     `unconverged` stopped early. `source`: the experiment's file, for the command that widens an audit. `person` [Q]:
-    whose record each is, where the experiment deletes persons. `passed_over`: limits that its file has (`own_limits`).
+    whose record each is, where the experiment deletes persons. `limits`, `claim`: of its file, which are passed over.
     """
 
     table: Posteriors
@@ -38,7 +38,14 @@ class ShadowSide:
     models: int
     unconverged: int
     source: str
-    passed_over: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    claim: Claim | None = None
+
+    @property
+    def passed_over(self) -> tuple[str, ...]:
+        """The limits of its file: dotted keys with what they say."""
+        limits = (f"limits.{name} = {limit:g}" for name, limit in self.limits.given().items())
+        return (*limits, *([] if self.claim is None else [f"verdict.claim of epsilon {self.claim.epsilon:g}"]))
 
     def in_order(self, classes: tuple[str, ...]) -> "ShadowSide":
         """With its classes in the order of `classes`. Raises `PosteriorsError` where they are others."""
@@ -58,13 +65,14 @@ class ShadowSide:
 class ShadowPlan:
     """A shadow side that can be simulated: its `experiment`, without limits, is in order, and its data were read.
 
-    `passed_over`: the limits that its file has (`own_limits`), and which an audit has of its own.
+    `limits`, `claim`: those of its file, which an audit has of its own.
     """
 
     experiment: Experiment
     source: str
     simulations: Mapping[str, Simulation]
-    passed_over: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    claim: Claim | None = None
 
     def check_classes(self, classes: Sequence[str]) -> None:
         """Raises `PosteriorsError` unless its data have these classes, in any order."""
@@ -89,7 +97,8 @@ class ShadowPlan:
             models=sum(each["counts"].get("models", 0) for each in facts),
             unconverged=sum(each["counts"].get("unconverged", 0) for each in facts),
             source=self.source,
-            passed_over=self.passed_over,
+            limits=self.limits,
+            claim=self.claim,
         )
 
 
@@ -114,16 +123,10 @@ def shadow_plan(
         raise ExperimentError(
             ['scenario.attacked: an audit is of deleted records; set it to "deleted", or leave it out'], source=source
         )
+    own, claim = experiment.limits, experiment.verdict.claim
     plain = replace(experiment, limits=Limits(), verdict=replace(experiment.verdict, claim=None))
     simulations = simulations_of(plain, partial(load, data_dir=data_dir), procedure=procedure)
-    return ShadowPlan(experiment=plain, source=source, simulations=simulations, passed_over=own_limits(experiment))
-
-
-def own_limits(experiment: Experiment) -> tuple[str, ...]:
-    """The settings of an experiment that are limits: dotted keys with what they say."""
-    claim = experiment.verdict.claim
-    limits = (f"limits.{name} = {limit:g}" for name, limit in experiment.limits.given().items())
-    return (*limits, *([] if claim is None else [f"verdict.claim of epsilon {claim.epsilon:g}"]))
+    return ShadowPlan(experiment=plain, source=source, simulations=simulations, limits=own, claim=claim)
 
 
 def check_taught(experiment: Experiment, *, n_versions: int, kind: Kind) -> None:

@@ -142,8 +142,8 @@ def _room(pair: Pair) -> Iterator[str]:
     yield _comment(
         f"Each side has half of the table: `records` to train on, and {2 * pair.unseen} more {pair.unit}s. If the "
         f"table is too small, give the same smaller number on both sides. The result is then of models trained on so "
-        f"few {pair.unit}s. As a rule each weighs more in them than in yours, and its deletion shows more: where they "
-        f"keep a limit, yours probably does too; where they exceed it, yours need not. Or keep the number, and take "
+        f"few {pair.unit}s: it may be larger or smaller than yours, and says nothing about a limit of yours. Runs with "
+        f"a half and a quarter of what fits show which way it goes. Or keep the number, and take "
         f"the attacker's {pair.unit}s from another table with the same classes, in a section [shadow.data] like "
         f"[data]: the whole table is then the target side's."
     )

@@ -85,13 +85,14 @@ def _of_shadow_side(pair: Pair, shadow: ShadowSide) -> Widening:
 
 def _judged_as(pair: Pair, shadow: ShadowSide) -> Iterator[str]:
     """Options by which `run` judges as the audit did, whatever limits the file has."""
-    if pair.claim is not None:
-        if shadow.passed_over:
-            yield "--set=limits={}"  # one of the AUC would stand beside the claim, and both cannot be
-        yield f"--set=verdict.claim={written(asdict(pair.claim))}"
+    given = pair.limits.given()
+    if shadow.limits.given() and (pair.claim is not None or not given):
+        yield "--set=limits={}"  # other limits take the place of the file's; one of its AUC cannot stand beside a claim
+    if pair.claim is not None or shadow.claim is not None:
+        yield "--set=verdict.claim={}" if pair.claim is None else f"--set=verdict.claim={written(asdict(pair.claim))}"
     if pair.confidence != shadow.experiment.verdict.confidence:
         yield f"--set=verdict.confidence={written(pair.confidence)}"
-    for name, limit in pair.limits.given().items():
+    for name, limit in given.items():
         yield f"--fail-above={name}={written(limit)}"
 
 
