@@ -405,6 +405,16 @@ def test_latin_letters_of_another_encoding():
     refused("--before", "a.csv.gz", "--after", "b.csv", says="a.csv.gz: must be UTF-8 text, and line 9 holds")
 
 
+@pytest.mark.parametrize(
+    "address", ["https://user:hidden@127.0.0.1:1/x.xls", "http://127.0.0.1:1/s?token=hidden&f=x.xls"]
+)
+def test_addresses_are_no_spreadsheets_and_keep_their_secrets(address):
+    done = audit(*models(address, address), *RECORDS)
+    assert done.exit_code in (2, 4)
+    assert "spreadsheet" not in done.output
+    assert "hidden" not in done.output
+
+
 @pytest.mark.parametrize("name", ["t.xlsx", "t.XLS", "t.ods"])
 @pytest.mark.parametrize("option", ["--before", "--after", "--deleted", "--role", "--features"])
 def test_spreadsheets(name, option):

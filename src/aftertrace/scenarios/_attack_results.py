@@ -1,6 +1,7 @@
 """The figures of one attack, and of each beside the classical one that it is compared with."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from aftertrace.statistics import (
 )
 
 FPRS = (0.1, 0.01)
+HALVED = "half of the unseen queries set the threshold: it takes twice as many"
 
 
 def judge_attack(
@@ -73,7 +75,7 @@ def _rate(mark: Marks, fpr: float, sample: Sample) -> RateAtFpr:
     own = mark.target[sample.rows]
     calibration = own[sample.calibration] if mark.shadow is None else mark.shadow[sample.shadow_held_out]
     evaluated = ~sample.is_deleted & ~sample.calibration
-    return rate_at_fpr(
+    found = rate_at_fpr(
         own[sample.is_deleted],
         own[evaluated],
         calibration,
@@ -82,6 +84,9 @@ def _rate(mark: Marks, fpr: float, sample: Sample) -> RateAtFpr:
         original_negative=sample.original[evaluated],
         confidence=sample.judgement.confidence,
     )
+    if found.refused and mark.shadow is None:
+        found = replace(found, refused=f"{found.refused} ({HALVED})")
+    return found
 
 
 def _degradation(mark: Marks, classical: Marks, sample: Sample) -> Degradation:
