@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+import zipfile
 from functools import lru_cache, partial, wraps
 from types import ModuleType
 
@@ -12,7 +13,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from aftertrace._hashing import digest
 from aftertrace.errors import UnsupportedError
-from aftertrace.trainers import ImportedNetwork, Model, SklearnTrainer
+from aftertrace.trainers import ImportedNetwork, Model, SklearnTrainer, _own_modules
 
 CODE = """
 from sklearn.linear_model import LogisticRegression
@@ -32,6 +33,7 @@ NETWORK = """
 import torch
 from own_package import layers
 from .parts.widths import WIDTH
+from own_deep.inner.depths import DEPTH
 class Net(torch.nn.Module):
     def __init__(self, n_features, n_classes):
         super().__init__()
@@ -62,6 +64,9 @@ FILES = {
     "own_package/layers.py": LAYERS,
     "own_package/parts/widths.py": "WIDTH = 3",
     "own_package/never.py": "",
+    "own_deep/__init__.py": "",
+    "own_deep/inner/__init__.py": "",
+    "own_deep/inner/depths.py": "DEPTH = 2",
     "own_sizes/__init__.py": "",
     "own_sizes/small.py": "FACTOR = 2",
 }
@@ -147,11 +152,97 @@ def test_parameters_and_the_file_of_the_maker(address):
 
 @pytest.mark.parametrize("name", ["Net", "net", "classifier"])
 def test_files_of_ones_own_that_are_imported(name, package_address):
-    """Whether one imports them as a module, a value, below a function or through another file."""
+    """Whether one imports them as a module, a value, below a function or through another file; and the packages around
+    them, whose `__init__` runs too.
+    """
     before = package_address(name)
     seen = {file for file in FILES if package_address(name, file) != before}
     assert seen == set(FILES) - {"own_package/never.py"}
     assert package_address(name) == before
+
+
+def test_packages_around_a_module_that_imports_nothing(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    inner = tmp_path / "own_outer" / "inner"
+    inner.mkdir(parents=True)
+    (inner / "alone.py").write_text("def plain(x):\n    return x\n")
+    addresses = []
+    for folder in (None, inner, inner.parent):
+        forget_own_modules()
+        if folder is not None:
+            (folder / "__init__.py").write_text("import numpy")
+        addresses.append(of(importlib.import_module("own_outer.inner.alone").plain))
+    assert len(set(addresses)) == 3
+
+
+ZIPPED = """
+from sklearn.linear_model import LogisticRegression
+from own_helper import factor
+class Own(LogisticRegression):
+    pass
+def scale(x):
+    return factor.FACTOR * x
+"""
+
+
+@pytest.mark.parametrize("name", ["scale", "Own"])
+def test_modules_in_a_zip(name, tmp_path, monkeypatch):
+    def address_of(number, helper, unused=""):
+        forget_own_modules()
+        path = tmp_path / f"{number}.zip"
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("own_zipped.py", ZIPPED)
+            file.writestr("own_helper/__init__.py", "")
+            file.writestr("own_helper/factor.py", helper)
+            file.writestr("own_unused.py", unused)
+        with monkeypatch.context() as patch:
+            patch.syspath_prepend(path)
+            found = getattr(importlib.import_module("own_zipped"), name)
+            return of(found) if name == "scale" else digest(SklearnTrainer(found()))
+
+    first = address_of(1, "FACTOR = 1")
+    assert address_of(2, "FACTOR = 1", unused="1") == first != address_of(3, "FACTOR = 2")
+    forget_own_modules()
+
+
+def test_a_file_that_cannot_be_read(address, tmp_path):
+    address(OWN_CLASS + "def classifier():\n    return Own()\n")
+    made = sys.modules["own_training"].classifier()
+    (tmp_path / "own_training.py").unlink()
+    with pytest.raises(UnsupportedError, match=r"own_training.py: must be a file .*No such file.*put the module into"):
+        digest(SklearnTrainer(made))
+
+
+def test_an_address_is_of_what_is_loaded(tmp_path, monkeypatch):
+    """A file that is changed counts when it is loaded again; one that is not loaded yet, at once."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_loaded.py").write_text("FACTOR = 1")
+    (tmp_path / "own_late.py").write_text("SHIFT = 1")
+    (tmp_path / "own_training.py").write_text(
+        "import own_loaded\ndef scale(x):\n    import own_late\n    return own_loaded.FACTOR * x + own_late.SHIFT\n"
+    )
+    forget_own_modules()
+    scale = importlib.import_module("own_training").scale
+    first = of(scale)
+    (tmp_path / "own_loaded.py").write_text("FACTOR = 20")
+    assert of(scale) == first
+    importlib.reload(sys.modules["own_loaded"])
+    second = of(scale)
+    (tmp_path / "own_late.py").write_text("SHIFT = 20")
+    third = of(scale)
+    assert len({first, second, third}) == 3
+    scale(1)
+    assert of(scale) == third
+    forget_own_modules()
+
+
+def test_each_file_is_read_once(package_address, monkeypatch):
+    """Every unit of a run asks for its address, and a library in a plain folder has hundreds of files."""
+    package_address("net")
+    trainer = Model(name="own_package.training:net").trainer()
+    digest(trainer)
+    monkeypatch.setattr(_own_modules, "code_at", None)
+    digest(trainer)
 
 
 def test_what_a_function_holds():

@@ -5,13 +5,12 @@ import inspect
 import sys
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from aftertrace._hashing import canonical
 from aftertrace.errors import UnsupportedError
-from aftertrace.trainers._own_modules import own_imports
+from aftertrace.trainers._own_modules import code_at, own_imports
 
 _VERSIONED = {"numpy", "sklearn"}
 """Libraries whose classes need no digest of their files: their versions are part of every address."""
@@ -118,11 +117,12 @@ def _function_code(function: FunctionType) -> Mapping[str, Any]:
 
 def _class_code(kind: type) -> Mapping[str, Any]:
     """Digests of the file of a class and of its imports; of what made its methods where it has no file."""
-    path = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    module = sys.modules.get(kind.__module__)
+    path = getattr(module, "__file__", None)
     if kind.__module__.split(".")[0] in _VERSIONED or (path is not None and not path.endswith(".py")):
         return {}
     if path is not None:
-        return _code(Path(path).read_bytes(), kind.__module__)
+        return _code(code_at(path, getattr(module, "__loader__", None)), kind.__module__)
     methods = [value for value in vars(kind).values() if isinstance(value, FunctionType)]
     return {"methods": [_function_code(method) for method in methods]} if methods else {}
 
