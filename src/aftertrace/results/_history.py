@@ -215,14 +215,15 @@ def _again(results: Sequence[tuple[str, Result]]) -> Iterator[Again]:
 
 def _same_answers(one: Result, other: Result) -> bool:
     """Whether both judge the same answers: of models brought by their fingerprint; of a simulation by its settings, and
-    by what attacks found, as settings do not say everything (code of one's own may have changed).
+    by what attacks found that both have, as settings do not say everything (code of one's own may have changed).
     """
     if one.data.fingerprint != other.data.fingerprint or _simulated(one) != _simulated(other):
         return False
+    if not _simulated(one):
+        return True
     found = {attack.name: attack.auc.estimate for attack in other.attacks}
-    return not _simulated(one) or all(
-        attack.auc.estimate == found.get(attack.name, attack.auc.estimate) for attack in one.attacks
-    )
+    alike = [attack.auc.estimate == found[attack.name] for attack in one.attacks if attack.name in found]
+    return bool(alike) and all(alike)
 
 
 def _simulated(result: Result) -> list[Any]:
