@@ -87,6 +87,16 @@ def test_models_that_do_not_say_their_classes():
     assert numbered.notes == ("The models do not name their classes: columns were taken for classes 0 to 2.",)
 
 
+@pytest.mark.parametrize("names", [("m", "m"), ("m",), ("a", "b", "c")])
+def test_names_of_versions_that_do_not_fit(names):
+    models = [Fake(), Fake()]
+    with pytest.raises(
+        InputError, match=f"`names` must call each of the 2 versions.*got {', '.join(map(repr, names))}"
+    ):
+        ask(models, subjects(), names=names)
+    assert not sum(model.asked for model in models)
+
+
 def test_labels_that_are_no_classes():
     with pytest.raises(InputError, match=r"Labels must be among the model's classes \('a', 'b', 'c'\); got 'B'"):
         ask([Fake(), Fake()], subjects(names=("a", "B", "c")))

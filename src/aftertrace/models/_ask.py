@@ -50,13 +50,19 @@ def ask(
     by number; `unsuited`: what is said besides where a model does not take the records. Tables of scores have the
     single class "score".
 
-    Raises `InputError` for fewer than two models, and before any is asked where models say classes and disagree on
-    them, or labels are none of these; then for answers that are not what `outputs` says, and `TrainingError` for
-    answers of another shape.
+    Raises `InputError` for fewer than two models or names that do not fit, and before any is asked where models say
+    classes and disagree on them, or labels are none of these; then for answers that are not what `outputs` says, and
+    `TrainingError` for answers of another shape.
     """
     if len(models) < 2:
         raise InputError(f"There must be at least two versions of the model, before and after; got {len(models)}.")
-    named = dict(zip(names or version_names(len(models)), models, strict=True))
+    names = names or version_names(len(models))
+    if not len(set(names)) == len(names) == len(models):
+        raise InputError(
+            f"`names` must call each of the {len(models)} versions, and every one another; got "
+            f"{', '.join(map(repr, names))}. Leave it out to call them by number."
+        )
+    named = dict(zip(names, models, strict=True))
     own = {name: model.classes for name, model in named.items()}
     check_names(own, subjects.label, classes, labelled=outputs not in SCORES)
     for model in models:
