@@ -423,6 +423,30 @@ def test_spreadsheets(name, option):
     refused(*words, option, name, says=f"{name}: is a spreadsheet, .*. Save its sheet as 'CSV UTF-8', or as Parquet")
 
 
+TABLE, SETTINGS = ". Save its sheet as 'CSV UTF-8'.", "; write the settings into a TOML file, as text"
+
+
+@pytest.mark.parametrize("name", ["t.xlsx", "t.ODS"])
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (("run", "breast-cancer-logistic", "--set=data={name='csv', path='NAME', target='y'}"), TABLE),
+        (("exposure", "NAME", "--target=y"), TABLE),
+        (("canaries", "make", "NAME", "--target=y", "--out=made"), TABLE),
+        (("run", "NAME"), SETTINGS),
+        (("audit", *POSTERIORS, "--limits=NAME"), SETTINGS),
+        (("audit", *POSTERIORS, "--shadow=NAME"), SETTINGS),
+    ],
+)
+def test_spreadsheets_wherever_files_are_read(words, remedy, name):
+    Path(name).write_bytes(b"PK\0\0")
+    done = CliRunner().invoke(app, [word.replace("NAME", name) for word in words])
+    assert done.exit_code == 2, done.output
+    *notes, refusal = done.stderr.splitlines()
+    assert all(note.startswith("note: ") for note in notes)
+    assert refusal.endswith(f"{name}: is a spreadsheet, which is not read{remedy}")
+
+
 def test_absent_files_and_those_that_may_be_meant():
     Path("customers.csv.gz").touch()
     Path("customers.parquet").touch()

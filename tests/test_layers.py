@@ -26,7 +26,7 @@ LAYERS = [
     {"models"},
     {"data", "posteriors", "statistics"},
     {"_arrow", "_hashing"},
-    {"_absence", "_figures", "errors", "_numbering", "_random", "_spelling", "_titles"},
+    {"_absence", "_figures", "errors", "_numbering", "_random", "_spelling", "_spreadsheets", "_titles"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 PACKAGES = sorted(path.parent.name for path in SOURCE.glob("*/__init__.py"))

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aftertrace._spelling import nearest_file
+from aftertrace._spreadsheets import is_spreadsheet
 from aftertrace.errors import DataError
 
 
@@ -98,6 +99,8 @@ def stripped(column: Sequence[str]) -> tuple[str, ...]:
 
 def read_rows(path: Path, *, as_it_stands: bool = False) -> Iterator[tuple[int, list[str]]]:
     """(line number, fields) of each line that is not empty; spaces before a field are dropped unless `as_it_stands`."""
+    if is_spreadsheet(path):
+        raise DataError(f"{path}: is a spreadsheet, which is not read. Save its sheet as 'CSV UTF-8'.")
     try:
         with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw as content:
             if b"\0" in content.peek(1):

@@ -7,12 +7,12 @@ import zlib
 from pathlib import Path
 
 from aftertrace._spelling import nearest_file
+from aftertrace._spreadsheets import is_spreadsheet
 from aftertrace.errors import DataError
 from aftertrace.posteriors._archives import archive_names, check_unpacked
 
 TABLES = (".csv", ".csv.gz", ".parquet", ".npz")
 """How names of files end that hold records or answers."""
-_SPREADSHEETS = (".xlsx", ".xls", ".ods")
 _PICKLES = tuple(bytes([0x80, version]) for version in range(2, 6))
 _PAGES = (b"<!doctype html", b"<html")
 _POINTER = b"version https://git-lfs"
@@ -76,7 +76,7 @@ def first_bytes(path: Path) -> bytes:
 
 def check_no_spreadsheet(path: Path) -> None:
     """Raises `DataError` for what a spreadsheet program saves by itself."""
-    if path.suffix.lower() in _SPREADSHEETS:
+    if is_spreadsheet(path):
         raise DataError(f"{path}: is a spreadsheet, which is not read. Save its sheet as 'CSV UTF-8', or as Parquet.")
 
 

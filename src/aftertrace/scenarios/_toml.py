@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aftertrace._spelling import nearest_file
+from aftertrace._spreadsheets import is_spreadsheet
 from aftertrace.errors import ExperimentError
 
 LARGEST = 2**16
@@ -16,6 +17,10 @@ LARGEST = 2**16
 
 def read_toml(path: Path, *, source: str) -> dict[str, Any]:
     """The settings of a TOML file. Raises `ExperimentError` where it cannot be read, is too large or no TOML."""
+    if is_spreadsheet(path):
+        raise ExperimentError(
+            ["is a spreadsheet, which is not read; write the settings into a TOML file, as text"], source=source
+        )
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)
