@@ -19,6 +19,7 @@ from aftertrace.models import Outputs, Records
 from aftertrace.posteriors import Features, Role
 from aftertrace.results import Claim, Outcome
 from aftertrace.scenarios import AuditSettings, Brought, Experiment, audit_posteriors
+from aftertrace.store import RunFolder
 
 ARRAYS = {"before": BEFORE, "after": AFTER, "label": LABEL, "role": ROLE}
 
@@ -404,7 +405,13 @@ def test_the_title_names_what_was_judged(tmp_path):
     assert (found.title, found.data.name) == ("two versions of Counted", "records given to the models")
 
 
-def test_nothing_of_this_machine_is_in_the_result(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("given", "shown"), [("{here}/", ""), ("", "secret/"), ("../{here.name}/", "../{here.name}/secret/")]
+)
+def test_nothing_of_this_machine_is_in_the_result(given, shown, tmp_path, monkeypatch):
+    """Of the shadow side's file its path, as its command is to run from where one stands; its name only, where that
+    starts at the root.
+    """
     secret = tmp_path / "secret"
     secret.mkdir()
     monkeypatch.chdir(tmp_path)
@@ -418,10 +425,11 @@ def test_nothing_of_this_machine_is_in_the_result(tmp_path, monkeypatch):
         "attacks": {"features": [], "classifiers": [], "scores": ["LogitDrop"], "learned": []},
         "verdict": {"attack": "LogitDrop"},
     }
-    source = Path(written(experiment)).rename(secret / "shadow.toml")
+    Path(written(experiment)).rename(secret / "shadow.toml")
+    source = f"{given.format(here=tmp_path)}secret/shadow.toml"
     found = aftertrace.audit(**ARRAYS, shadow=source, out="run")
     assert found.result.settings["shadow"]["data"]["path"] == "mine.csv"
-    assert found.result.widening.command == "aftertrace run shadow.toml"
+    assert found.result.widening.command == f"aftertrace run {shown.format(here=tmp_path)}shadow.toml"
     for name in ("result.json", "manifest.json"):
         assert str(tmp_path) not in Path("run", name).read_text()
 
@@ -559,3 +567,25 @@ def test_a_starter_is_replaced_until_somebody_filled_it_in(tmp_path):
     simulation.write_text("mine")
     audit_into(tmp_path / "run", limits={"auc": 0.7}, force=True)
     assert simulation.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "last", ["pseudonyms.key", "scores.parquet", "result.json", "manifest.json", "simulation.toml"]
+)
+def test_a_starter_that_nobody_filled_in_is_replaced_after_an_audit_that_was_stopped(last, tmp_path, monkeypatch):
+    """While it wrote this file, after those before it."""
+    audit_into(tmp_path / "run", limits={"auc": 0.6})
+    write, is_open = RunFolder.write, []
+
+    def stopped(folder, name, *args, **more):
+        if name == last and is_open:
+            raise KeyboardInterrupt
+        is_open.append(name == "manifest.json")  # which an audit writes first, and completes later
+        return write(folder, name, *args, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "write", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            audit_into(tmp_path / "run", limits={"auc": 0.7}, force=True)
+    audit_into(tmp_path / "run", limits={"auc": 0.8}, force=True)
+    assert "auc = 0.8" in (tmp_path / "run" / "simulation.toml").read_text()

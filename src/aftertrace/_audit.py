@@ -173,14 +173,14 @@ def audit(
 def _kept(audit: Audit, folder: RunFolder) -> Audit:
     """The audit, written into its folder."""
     simulation, stale = folder.path / SIMULATION, _starter_in(folder)
+    if stale and _holds(simulation, stale):  # any other that is there has been filled in
+        remove_file(simulation)  # while the old result is there, by which one tells: this may be stopped at any time
     keep_key(folder, audit.key)
     folder.write("scores.parquet", audit.scores.to_parquet())
     folder.write("result.json", audit.result.to_json())
     manifest = {**audit.manifest, **folder.read_manifest()}
     folder.write_json("manifest.json", manifest)
     kept = replace(audit, manifest=manifest, folder=folder.path)
-    if stale and _holds(simulation, stale):
-        remove_file(simulation)  # any other that is there has been filled in
     if kept.starter and not simulation.exists():
         folder.write(SIMULATION, kept.starter)
     return kept
@@ -210,13 +210,20 @@ def _shadow_plan(
         if procedure is not None:
             raise InputError("`procedure` replaces the training of a shadow side: give `shadow` too, or leave it out.")
         return None
-    source = "experiment.toml" if isinstance(experiment, Experiment) else Path(experiment).name
+    source = "experiment.toml" if isinstance(experiment, Experiment) else _from_here(Path(experiment))
     if not isinstance(experiment, Experiment):
         experiment = Experiment.from_toml(experiment)
     check_taught(experiment, n_versions=versions.expected.n_versions, kind=versions.expected.kind)
     return shadow_plan(
         experiment, source=source, procedure=procedure, data_dir=None if data_dir is None else Path(data_dir)
     )
+
+
+def _from_here(path: Path) -> str:
+    """A path as it was typed, for a command that is typed in the same place; of one that starts at the root only the
+    name, as results and reports show it to others.
+    """
+    return path.name if path.is_absolute() else str(path)
 
 
 def _named(result: Result, opened: Opened, form: Form) -> Result:

@@ -28,8 +28,9 @@ from aftertrace.store import RunFolder
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ShadowSide:
     """What the attacker learned from: `table`, by the `experiment` that was simulated; `models` were trained, of which
-    `unconverged` stopped early. `source`: the experiment's file, for the command that widens an audit. `person` [Q]:
-    whose record each is, where the experiment deletes persons. `limits`, `claim`: of its file, which are passed over.
+    `unconverged` stopped early. `source`: the experiment's file from where the user stands, for the command that widens
+    an audit. `person` [Q]: whose record each is, where the experiment deletes persons. `limits`, `claim`: of its file,
+    which are passed over.
     """
 
     table: Posteriors
