@@ -209,8 +209,20 @@ def test_a_file_that_cannot_be_read(address, tmp_path):
     address(OWN_CLASS + "def classifier():\n    return Own()\n")
     made = sys.modules["own_training"].classifier()
     (tmp_path / "own_training.py").unlink()
-    with pytest.raises(UnsupportedError, match=r"own_training.py: must be a file .*No such file.*put the module into"):
+    with pytest.raises(UnsupportedError, match=r"own_training.py: must be a file .*No such file.* Put it back"):
         digest(SklearnTrainer(made))
+
+
+def test_a_zip_that_cannot_be_read_any_more(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path / "own.zip")
+    with zipfile.ZipFile(tmp_path / "own.zip", "w") as file:
+        file.writestr("own_zipped.py", OWN_CLASS)
+    forget_own_modules()
+    made = importlib.import_module("own_zipped").Own()
+    (tmp_path / "own.zip").write_bytes(bytes(1000))
+    with pytest.raises(UnsupportedError, match=r"own_zipped.py: must be a file .*bad local file header"):
+        digest(SklearnTrainer(made))
+    forget_own_modules()
 
 
 def test_an_address_is_of_what_is_loaded(tmp_path, monkeypatch):

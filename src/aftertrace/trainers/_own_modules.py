@@ -10,7 +10,7 @@ from functools import lru_cache
 from importlib.machinery import ModuleSpec, PathFinder
 from itertools import accumulate
 from pathlib import Path
-from zipimport import zipimporter
+from zipimport import ZipImportError, zipimporter
 
 from aftertrace.errors import UnsupportedError
 
@@ -39,10 +39,11 @@ def code_at(path: str, loader: object) -> bytes:
     """The content of a module's file, also in a zip. Raises `UnsupportedError` where it cannot be read."""
     try:
         return loader.get_data(path) if isinstance(loader, zipimporter) else Path(path).read_bytes()
-    except OSError as error:
+    except (OSError, ZipImportError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise UnsupportedError(
-            f"{path}: must be a file that can be read, by which a run can be addressed, and is not "
-            f"({error.strerror or error}). Mend its rights, or put the module into a plain folder."
+            f"{path}: must be a file that can be read, by which a run can be addressed, and is not ({reason}). Put it "
+            f"back, mend its rights, or unpack the module into a folder."
         ) from error
 
 
