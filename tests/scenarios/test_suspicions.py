@@ -14,14 +14,20 @@ def answers(right):
     return np.column_stack([share, 1 - share])
 
 
-def table(*, unseen, deleted=100, known=1.0, honest=0.8, forgotten=None, seed=0):
-    """`known`, `honest`: how often the original is right on the deleted and the unseen ones; `forgotten`: the last."""
+def table(*, unseen, deleted=100, known=1.0, honest=0.8, forgotten=None, seed=0, times=(1, 1)):
+    """`known`, `honest`: how often the original is right on the deleted and the unseen ones; `forgotten`: the last.
+
+    `times` each deleted and each unseen record is asked, with one answer to all.
+    """
     rng = np.random.default_rng(seed)
     share = np.repeat([known, honest], [deleted, unseen])
     later = np.repeat([honest if forgotten is None else forgotten, honest], [deleted, unseen])
     before, after = (answers(rng.random(deleted + unseen) < each) for each in (share, later))
-    role = ["deleted"] * deleted + ["unseen"] * unseen
-    return Posteriors.from_pair(before, after, label=np.zeros(deleted + unseen, dtype=int), role=role)
+    role = np.repeat(["deleted", "unseen"], [deleted, unseen])
+    record = np.repeat(np.arange(deleted + unseen), np.repeat(times, [deleted, unseen]))
+    return Posteriors.from_pair(
+        before[record], after[record], label=np.zeros(len(record), dtype=int), role=role[record].tolist(), record=record
+    )
 
 
 def test_an_overfitted_model_that_knows_the_unseen_records():
@@ -49,11 +55,28 @@ def test_an_easy_task_is_asked_about_where_there_are_many():
     assert len(list(unseen_suspicions(table(unseen=200, honest=1.0)))) == 1
 
 
-@pytest.mark.parametrize("size", [50, 100, 400])
-def test_models_that_generalise_well_are_hardly_asked_about(size):
+def test_what_is_asked_several_times_counts_once():
+    """Records at several pairs, which are no new ones; and those of a person, who may have more than others have."""
+    few = table(unseen=20, deleted=20, honest=1.0, forgotten=0.8, times=(10, 10))
+    assert not list(unseen_suspicions(few))
+    many = table(unseen=100, honest=1.0, forgotten=0.8, times=(2, 3))
+    assert len(list(unseen_suspicions(many))) == 1
+    persons = np.concatenate([np.arange(200) // 5, 100 + np.arange(300)])
+    assert not list(unseen_suspicions(many, persons))  # 40 persons deleted
+
+
+@pytest.mark.parametrize(("size", "times"), [(50, (1, 1)), (100, (1, 1)), (400, (1, 1)), (40, (10, 10))])
+def test_models_that_generalise_well_are_hardly_asked_about(size, times):
     """Right on 97 % of what is new: 50 unseen records are all right by chance in a fifth of audits."""
-    asked = [list(unseen_suspicions(table(unseen=size, honest=0.97, seed=seed))) for seed in range(300)]
+    asked = [list(unseen_suspicions(table(unseen=size, honest=0.97, seed=seed, times=times))) for seed in range(300)]
     assert sum(map(len, asked)) <= 3
+
+
+def test_persons_of_whom_more_is_deleted_are_no_reason_to_ask():
+    """All of five answers are right less often than one."""
+    persons = np.concatenate([np.arange(300) // 5, 60 + np.arange(60)])
+    tables = (table(unseen=60, deleted=300, honest=0.97, seed=seed) for seed in range(300))
+    assert sum(len(list(unseen_suspicions(each, persons))) for each in tables) <= 3
 
 
 def test_the_question_is_a_note_and_changes_nothing():

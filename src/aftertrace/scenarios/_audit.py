@@ -156,7 +156,7 @@ def audit_posteriors(
         *brought.notes,
         *brought.advice,
         *matching_notes(matching, by_features=kept.features is not None),
-        *unseen_suspicions(kept.table),
+        *unseen_suspicions(kept.table, kept.person),
         *audit_notes(kept.table, kept.person, judged, counts, tied=tied, left_out=left_out),
         *([] if shadow is None else shadow_notes(shadow, judged, persons_are_judged=persons is not None)),
     )
