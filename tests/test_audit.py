@@ -375,7 +375,7 @@ def test_another_question_does_not_take_the_place_of_an_answer(tmp_path):
         ({"limits": {"auc": 0.9}, "features": X}, "features of the records, and there none"),
         ({"limits": {"auc": 0.9}, "person": np.arange(N) // 2}, "persons, and there none"),
     ):
-        with pytest.raises(StoreError, match=rf"another audit \({message}\)\. .* --force \(in Python force=True\)"):
+        with pytest.raises(StoreError, match=rf"another audit \({message}\)\. .*: `force=True`"):
             aftertrace.audit(**ARRAYS, **other, out=out)
     assert (out / "result.json").read_bytes() == result
     replaced = aftertrace.audit(**ARRAYS, limits={"auc": 0.6}, out=out, force=True)
@@ -509,7 +509,7 @@ def test_how_audits_differ_is_said_in_words(tmp_path, changed, words):
     audit_into(tmp_path / "run")
     with pytest.raises(StoreError) as error:
         audit_into(tmp_path / "run", **changed)
-    assert f"this folder holds another audit ({words}). Choose another --out" in str(error.value)
+    assert f"this folder holds another audit ({words}). Choose another one (`out`)" in str(error.value)
 
 
 def test_other_numbers_of_records_and_versions_are_said(tmp_path):

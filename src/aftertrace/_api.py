@@ -185,7 +185,7 @@ def reproduce(
     from aftertrace.reproduction import reproduce as run_studies
 
     if scale not in SCALES:
-        raise ExperimentError([f"--scale: must be one of {', '.join(SCALES)}, got {scale!r}"])
+        raise ExperimentError([f"`scale` must be one of {', '.join(SCALES)}, got {scale!r}"])
     result, folder = run_studies(
         SCALES[scale],
         only=only,

@@ -118,7 +118,7 @@ def _subject(data: str | Path, target: str | None, model: str, changes: Sequence
     if Path(data).suffix in (".csv", ".gz") or target is not None:
         named: dict[str, Any] = {"name": "csv", "path": str(data), **({} if target is None else {"target": target})}
         if target is None and not any(change.startswith("data.target=") for change in changes):
-            raise ExperimentError([f"--target: must name the column of {data} that holds the classes"], source=source)
+            raise ExperimentError([f"`target` must name the column of {data} that holds the classes"], source=source)
     else:
         named = {"name": str(data)}
     table = table_of({"data": named, "model": {"name": model}, "seed": seed}, changes)

@@ -207,6 +207,7 @@ MISTAKES = {
         ["run", "demo", "--set", "model.name=sklearn.linear_model:LinearRegression"],
         "must be a torch.nn.Module or a classifier with scikit-learn's interface",
     ),
+    "no change": (["run", "demo", "--set", "seed"], "--set: a change must be KEY=VALUE"),
     "negative seed": (["run", "demo", "--set", "seed=-1"], "seed: must be at least 0, got -1"),
     "a file for a folder": (["run", "demo", "--out", "{csv}", "--jobs", "1"], "a run needs a folder"),
     "unknown parameter": (["run", "demo", "--set", "model.params.max_leafs=3"], "is 'max_leaf_nodes' meant?"),
@@ -436,7 +437,7 @@ def test_exposure_of_a_table(tmp_path):
     words = ["exposure", path, "--unseen", 9, "--jobs", 1, "--out", tmp_path / "run"]
     missing = invoke(*words)
     assert missing.exit_code == ExitCode.WRONG_USE
-    assert "--target: must name the column" in missing.stderr
+    assert "--target must name the column" in missing.stderr
     done = invoke(*words, "--target", "bought", "--set", "model.params.C=0.5")
     assert done.exit_code == ExitCode.OK, done.output
     assert str(tmp_path) not in (tmp_path / "run" / "exposure.json").read_text()
@@ -462,9 +463,10 @@ def test_exposure_says_what_is_wrong(words, message, tmp_path, monkeypatch):
 
 def test_plan_says_what_a_run_would_take(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    done = invoke("plan", "demo", *SMALL, "--memory", "2GiB")
+    done = invoke("plan", "demo", *SMALL, "--memory", "2GiB", "--jobs", 2)
     assert done.exit_code == ExitCode.OK, done.output
     assert "Models:  48 in 12 units of work" in done.stdout
+    assert "fewer at once with --jobs or --memory" in done.stdout
     assert "on this machine" in done.stdout
     assert "report" in done.stdout
     assert list(tmp_path.iterdir()) == []

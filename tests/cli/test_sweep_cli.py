@@ -91,7 +91,7 @@ def test_the_reproduction_writes_a_document_and_a_page(tmp_path, monkeypatch):
 def test_unknown_studies_are_said(tmp_path):
     done = invoke("reproduce", "--only", "nothing", "--out", tmp_path / "out", "--jobs", 1)
     assert done.exit_code == ExitCode.WRONG_USE
-    assert "there is no study 'nothing'; known are retraining" in done.output
+    assert "--only: there is no study 'nothing'; known are retraining" in done.output
 
 
 @pytest.mark.parametrize("what", ["defenses", "studies", "procedures", "models"])

@@ -221,7 +221,7 @@ def test_another_audit_does_not_replace_what_a_folder_holds(tmp_path):
 
     first = audit(tables[0])
     assert audit(tables[0]).key == first.key
-    with pytest.raises(StoreError, match="another audit .*--force"):
+    with pytest.raises(StoreError, match="another audit .*`force=True`"):
         audit(tables[1])
     assert audit(tables[1], force=True).folder == first.folder
     (tmp_path / "a" / "pseudonyms.key").write_text("no key")

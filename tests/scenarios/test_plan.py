@@ -76,7 +76,7 @@ def test_models_without_a_reference_are_not_certified():
     made, _, _ = plan(experiment(model={"name": "sklearn.naive_bayes:GaussianNB"}), data_dir=None, engine=InProcess())
     assert made.certified == 0
     assert "certificate" not in made.seconds
-    assert "not known for this model; 1 at once (--jobs), each with the models of one original" in str(made)
+    assert "not known for this model; 1 at once (`jobs`), each with the models of one original" in str(made)
 
 
 def test_what_is_printed():
@@ -88,7 +88,7 @@ def test_what_is_printed():
         "Models:  420 in 20 units of work, 5 of them a second time for the certificate",
         "Queries: 1200 to two versions each",
         "Memory:  about 1.5 GiB: 2 at once, each 768 MiB for",
-        "         the models of one original and its updates; fewer at once with --jobs or --memory",
+        "         the models of one original and its updates; fewer at once with `jobs` or `memory`",
         "         less for each with fewer pairs or records (scenario.shadow, scenario.target)",
         "Disk:    about 87.9 KiB of posteriors and scores",
         "Time:    about 2.0 h on this machine",

@@ -158,7 +158,7 @@ def test_another_grid_needs_another_folder_or_force(sweep, finished, tmp_path):
     _, folder = finished
     shutil.copytree(folder, tmp_path / "grid")
     other = Sweep.from_toml(written(tmp_path, BASE + '[sweep]\n"verdict.confidence" = [0.8]\n'))
-    with pytest.raises(StoreError, match="--force"):
+    with pytest.raises(StoreError, match="`force=True`"):
         run_sweep(other, out=tmp_path / "grid")
     units = contents(tmp_path / "grid" / "posteriors")
     result, _ = run_sweep(other, out=tmp_path / "grid", force=True)

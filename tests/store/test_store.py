@@ -68,7 +68,7 @@ def test_a_folder_is_refused_by_what_is_known_of_the_run(folder):
 def test_another_experiment_is_refused_and_said(folder, table):
     folder.write_unit(ADDRESS, table, {})
     other = {"seed": 0, "model": {"name": "forest"}}
-    with pytest.raises(StoreError, match=r"another experiment \(model.name = forest instead of tree\).*--force"):
+    with pytest.raises(StoreError, match=r"another experiment \(model.name = forest instead of tree\).*`force=True`"):
         RunFolder.open(folder.path, identity=other)
     assert RunFolder.open(folder.path, identity=other, force=True).has_unit(ADDRESS)
 
@@ -87,7 +87,7 @@ def test_what_differs_is_said_in_words(folder):
         own = RunFolder.open(folder.path, identity=there, force=True)
         with pytest.raises(StoreError) as error:
             RunFolder.open(own.path, identity=here)
-        assert f"holds a run of another experiment ({words}). Choose another --out" in str(error.value)
+        assert f"holds a run of another experiment ({words}). Choose another one (`out`)" in str(error.value)
 
 
 def test_what_a_folder_holds_is_called_by_its_kind(tmp_path):
@@ -98,10 +98,10 @@ def test_what_a_folder_holds_is_called_by_its_kind(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("mine")
     for name, kind, identity, words in (
-        ("audit", RUN, IDENTITY, "this folder holds an audit, and this is a run. Choose another --out"),
-        ("run", audit, IDENTITY, "this folder holds a run, and this is an audit. Choose another --out"),
-        ("audit", audit, {"seed": 1}, "this folder holds another audit (the question). Choose another --out"),
-        ("mine", audit, IDENTITY, "this folder holds other files and no audit. Choose another --out"),
+        ("audit", RUN, IDENTITY, "this folder holds an audit, and this is a run. Choose another one (`out`)"),
+        ("run", audit, IDENTITY, "this folder holds a run, and this is an audit. Choose another one (`out`)"),
+        ("audit", audit, {"seed": 1}, "this folder holds another audit (the question). Choose another one (`out`)"),
+        ("mine", audit, IDENTITY, "this folder holds other files and no audit. Choose another one (`out`)"),
         ("mine/thesis.tex", audit, IDENTITY, "an audit needs a folder, and this is a file"),
     ):
         with pytest.raises(StoreError) as error:
@@ -129,7 +129,7 @@ def test_damaged_manifests(folder, content):
 def test_a_damaged_manifest_costs_no_unit(folder, table):
     folder.write_unit(ADDRESS, table, {})
     folder.manifest_path.write_text("{")
-    with pytest.raises(StoreError, match="again with --force: finished units are kept"):
+    with pytest.raises(StoreError, match="again in this folder, by force: finished units are kept"):
         RunFolder.open(folder.path, identity=IDENTITY)
     assert RunFolder.open(folder.path, identity=IDENTITY, force=True).has_unit(ADDRESS)
     assert folder.read_manifest()["identity"] == IDENTITY

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from aftertrace._spelling import as_options
 from aftertrace.cli._exit import ExitCode, guarded, verdict_code
 from aftertrace.cli._options import (
     DEFAULT_JOBS,
@@ -23,6 +24,7 @@ from aftertrace.cli._options import (
 )
 from aftertrace.cli._outputs import Junit, Outputs, Pdf, Sarif
 from aftertrace.cli._progress import with_progress
+from aftertrace.cli._words import options_of
 from aftertrace.errors import InputError
 
 
@@ -147,5 +149,5 @@ def plan(
         memory=bytes_of(memory),
         device=device,
     )
-    typer.echo(str(made))
+    typer.echo(as_options(str(made), options_of(plan)))
     return ExitCode.OK

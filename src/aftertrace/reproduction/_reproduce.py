@@ -47,7 +47,7 @@ def reproduce(
     """
     unknown = [name for name in only if name not in STUDIES]
     if unknown:
-        raise ExperimentError([f"--only: there is no study {unknown[0]!r}; known are {', '.join(STUDIES)}"])
+        raise ExperimentError([f"`only`: there is no study {unknown[0]!r}; known are {', '.join(STUDIES)}"])
     kind = Kind("reproduction", "a reproduction of another size")
     folder = RunFolder.open(out, identity={"reproduction": scale.name}, kind=kind, force=force)
     studies = [STUDIES[name] for name in only or STUDIES]

@@ -14,7 +14,7 @@ _TORCH = 2**28  # and with torch
 
 
 def machine_share() -> int:
-    """The default of `--memory`: a quarter of the machine's, in bytes."""
+    """The default of `memory`: a quarter of the machine's, in bytes."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
 
 
@@ -47,8 +47,8 @@ def within(engine: Engine, needed: Sequence[int | None], memory: int | None, pro
     memory = machine_share() if memory is None else memory
     if most > memory:
         progress(
-            f"note: a unit of work takes about {most / 2**30:.2g} GiB and --memory is {memory / 2**30:.2g} GiB: units "
-            f"run one at a time.",
+            f"note: a unit of work takes about {most / 2**30:.2g} GiB of memory, and {memory / 2**30:.2g} GiB may be "
+            f"taken: units run one at a time.",
             0,
             0,
         )

@@ -73,14 +73,14 @@ class Plan:
         """What is held at once, what for, and how to need less."""
         each = "the models of one original and its updates"
         if self.process_bytes is None:
-            yield f"Memory:  not known for this model; {self.at_once} at once (--jobs), each with {each}"
+            yield f"Memory:  not known for this model; {self.at_once} at once (`jobs`), each with {each}"
             return
         size = _size(self.process_bytes)
         if self.at_once == 1:
             yield f"Memory:  about {size}, for {each}"
         else:
             yield f"Memory:  about {_size(self.at_once * self.process_bytes)}: {self.at_once} at once, each {size} for"
-            yield f"         {each}; fewer at once with --jobs or --memory"
+            yield f"         {each}; fewer at once with `jobs` or `memory`"
         yield "         less for each with fewer pairs or records (scenario.shadow, scenario.target)"
 
 

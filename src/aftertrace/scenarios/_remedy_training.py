@@ -135,7 +135,7 @@ def training_candidates(experiment: Experiment, *, persons: bool = False) -> Ite
 
 
 def varied(experiment: Experiment, changes: Sequence[str]) -> Experiment:
-    """An experiment with `changes`, as `--set` takes them. Raises `ExperimentError` for what cannot be."""
+    """An experiment with `changes`, as `run` takes them. Raises `ExperimentError` for what cannot be."""
     return Experiment.from_dict(table_of(experiment.as_dict(), changes), source="what if") if changes else experiment
 
 

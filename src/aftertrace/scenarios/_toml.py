@@ -1,4 +1,4 @@
-"""Nested settings as TOML, and changes to them from the command line."""
+"""Nested settings as TOML, and changes to them."""
 
 import copy
 import json
@@ -87,7 +87,7 @@ def _apply(table: dict[str, Any], change: str) -> None:
     key, equals, text = change.partition("=")
     if not equals or not key.strip():
         raise ExperimentError(
-            [f"a change must be KEY=VALUE, such as model.name=forest, got {change!r}"], source="--set"
+            [f"a change must be KEY=VALUE, such as model.name=forest, got {change!r}"], source="`changes`"
         )
     try:
         value = tomllib.loads(f"value = {text.strip()}")["value"]
@@ -97,5 +97,5 @@ def _apply(table: dict[str, Any], change: str) -> None:
     for part in place:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
-            raise ExperimentError([f"{key.strip()}: {part} is a value and has no keys below it"], source="--set")
+            raise ExperimentError([f"{key.strip()}: {part} is a value and has no keys below it"], source="`changes`")
     table[last] = value

@@ -70,4 +70,4 @@ def unwritable(path: Path, error: OSError) -> StoreError:
         return StoreError(
             f"{path}: no space left on the disk. Finished units are kept: make room and run the same command again."
         )
-    return StoreError(f"{path}: cannot be written ({error.strerror}). Choose another folder with --out.")
+    return StoreError(f"{path}: cannot be written ({error.strerror}). Choose another folder.")

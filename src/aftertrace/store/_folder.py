@@ -40,12 +40,12 @@ class RunFolder:
         except OSError as error:  # such as a name that is too long
             raise unwritable(path, error) from error
         if is_file:
-            raise StoreError(f"{path}: {kind.one} needs a folder, and this is a file. Choose another one with --out.")
+            raise StoreError(f"{path}: {kind.one} needs a folder, and this is a file. Choose another one (`out`).")
         holds_other = path.is_dir() and any(not item.name.startswith(".") for item in path.iterdir())
         if holds_other and not cls(path, None).manifest_path.exists() and not force:
             raise StoreError(
-                f"{path}: this folder holds other files and no {kind.noun}. Choose another --out, or use --force (in "
-                f"Python force=True)."
+                f"{path}: this folder holds other files and no {kind.noun}. Choose another one (`out`), or take it "
+                f"all the same: `force=True`."
             )
         if identity is not None and not force:
             cls(path)._check_same(identity, kind)
@@ -91,8 +91,7 @@ class RunFolder:
                 return
             found = f"{kind.another} ({'; '.join(different[:4])}{'; ...' if len(different) > 4 else ''})"
         raise StoreError(
-            f"{self.path}: this folder holds {found}. Choose another --out, or replace it with --force (in Python "
-            f"force=True)."
+            f"{self.path}: this folder holds {found}. Choose another one (`out`), or replace it: `force=True`."
         )
 
     @property
@@ -118,15 +117,15 @@ class RunFolder:
             found = dict(manifest)["format"]
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(
-                f"{self.manifest_path}: damaged, it must be JSON with a format ({error}). Give the command that made "
-                f"the run again with --force: finished units are kept."
+                f"{self.manifest_path}: damaged, it must be JSON with a format ({error}). Make the run again in this "
+                f"folder, by force: finished units are kept."
             ) from error
         if found != FORMAT:
             raise StoreError(f"{self.manifest_path}: a run must have format {FORMAT}, got {found}.")
         if not isinstance(manifest.get("identity"), Mapping):
             raise StoreError(
-                f"{self.manifest_path}: damaged, it must say what the run is of, in `identity`. Give the command that "
-                f"made the run again with --force: finished units are kept."
+                f"{self.manifest_path}: damaged, it must say what the run is of, in 'identity'. Make the run again "
+                f"in this folder, by force: finished units are kept."
             )
         return dict(manifest)
 
