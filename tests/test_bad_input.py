@@ -318,6 +318,14 @@ def test_names_of_classes_that_are_known_already():
     refused(*models("m.skops", "m.skops"), *RECORDS, "--classes", "no,yes", says=says)
 
 
+def test_names_that_look_like_arguments_stay_as_they_are():
+    """Of files, and of arrays and columns in them."""
+    for name in ("no`match`.csv", "my `match` of.csv"):
+        refused("--before", "a.csv", "--after", name, says=f"{name}: there is no such file")
+    np.savez("a.npz", values=BEFORE, record=np.arange(N), label=LABEL, role=ROLE, classes=["0", "1", "2"])
+    refused("--before", "a.npz", "--after", "b.csv", says="2 different 'classes'; got 3 classes")
+
+
 # arrays
 
 
@@ -622,8 +630,10 @@ def test_names_of_models_and_columns_are_only_names():
 def test_a_folder_that_holds_something_else_keeps_it():
     Path("run").mkdir()
     Path("run/mine.txt").write_text("mine")
-    refused(*POSTERIORS, says="run: this folder holds other files and no audit. Choose another --out, or use --force")
-    refused(*POSTERIORS, "--out", "a.csv", says="a.csv: an audit needs a folder, and this is a file")
+    refused(
+        *POSTERIORS, says="run: this folder holds other files and no audit. Choose another one .--out., .*: --force"
+    )
+    refused(*POSTERIORS, "--out", "a.csv", says="a.csv: an audit needs a folder, and this is a file. .* .--out.")
     refused(*POSTERIORS, "--out", "a.csv/run", says="cannot be written .Not a directory")
     refused(*POSTERIORS, "--out", "x" * 300, says="File name too long")
 
@@ -631,7 +641,7 @@ def test_a_folder_that_holds_something_else_keeps_it():
 def test_another_audit_is_not_replaced():
     judged(*POSTERIORS, "--out", "run")
     posteriors("b.csv", AFTER[::-1])
-    refused(*POSTERIORS, says="run: this folder holds another audit .other answers of the model after.. .*--force")
+    refused(*POSTERIORS, says="run: this folder holds another audit .other answers of the model after.. .*: --force.")
 
 
 def test_a_folder_that_cannot_be_written(monkeypatch):
@@ -641,7 +651,7 @@ def test_a_folder_that_cannot_be_written(monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "mkdir", refuse)
-    refused(*POSTERIORS, says="run: cannot be written .Permission denied.. Choose another folder with --out")
+    refused(*POSTERIORS, says="run: cannot be written .Permission denied.. Choose another folder.")
 
 
 def test_a_file_that_cannot_be_read(monkeypatch):

@@ -1,6 +1,7 @@
 """Names in messages: some of many, what was probably meant, how arguments are typed, and nothing that moves a terminal.
 
-A message names arguments between backquotes, as Python has them: `match=True`. Whatever else it names stands in quotes.
+A message names arguments between backquotes, as Python has them: `match=True`. Whatever else it names stands in quotes:
+keys of files, arrays, columns, and what is called as an option of a command is and is not that.
 """
 
 import ast
@@ -13,7 +14,8 @@ from pathlib import Path
 _CONTROL = re.compile(r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]")  # no tab, line end or colour
 _LIKENESS = 0.8
 """How much alike names of files must be (0 to 1), many of which differ by a letter on purpose."""
-_ARGUMENT = re.compile(r"`([a-z_]+)(?:=([^`]+))?`")
+_ARGUMENT = r"(?<![^\s(])`([a-z_]+)(?:=([^`]+))?`(?=[.,:;?!)]*(?:\s|$))"
+"""A word of its own: backquotes within a file's name are the file's."""
 
 
 def harmless(text: str) -> str:
@@ -21,8 +23,11 @@ def harmless(text: str) -> str:
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def as_options(text: str, options: Mapping[str, str]) -> str:
-    """A message whose arguments are typed as a command's `options`, by name; others stay as they are."""
+def as_options(text: str, options: Mapping[str, str], *, given: Iterable[str] = ()) -> str:
+    """A message whose arguments are typed as a command's `options`, by name; others stay as they are.
+
+    So does whatever was `given` to the command, such as files' names, where the message repeats it.
+    """
 
     def typed(found: re.Match[str]) -> str:
         name, value = found.groups()
@@ -30,7 +35,8 @@ def as_options(text: str, options: Mapping[str, str]) -> str:
             return found[0]
         return options[name] if value in (None, "True") else f"{options[name]} {_typed(value)}"
 
-    return _ARGUMENT.sub(typed, text)
+    own = sorted({each for each in given if "`" in each}, key=len, reverse=True)
+    return re.sub("|".join([*map(re.escape, own), _ARGUMENT]), typed, text)
 
 
 def _typed(value: str) -> str:

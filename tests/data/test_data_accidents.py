@@ -159,7 +159,7 @@ def test_too_few_and_too_short_tables_are_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("choice", "message"),
-    [({"classes": 4}, "`classes` must be 2 or 3, got 4"), ({"records": 0}, "`records` must be at least 1, got 0")],
+    [({"classes": 4}, "'classes' must be 2 or 3, got 4"), ({"records": 0}, "'records' must be at least 1, got 0")],
 )
 def test_unknown_choices_are_refused(choice, message):
     with pytest.raises(DataError, match=message):

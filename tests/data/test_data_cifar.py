@@ -206,7 +206,7 @@ def test_absent_files_and_too_many_or_no_records_are_refused(tmp_path):
     write(tmp_path)
     with pytest.raises(DataError, match="the train batches hold 20 images, got 21; ask for fewer"):
         load(Cifar10(records=21), data_dir=tmp_path)
-    with pytest.raises(DataError, match="`records` must be at least 1, got 0"):
+    with pytest.raises(DataError, match="'records' must be at least 1, got 0"):
         Cifar10(records=0)
 
 

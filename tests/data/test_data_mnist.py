@@ -81,7 +81,7 @@ def test_damaged_archives_are_refused(tmp_path, damage):
 def test_absent_files_and_no_records_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"mnist/train-images-idx3-ubyte, .*MNIST database of LeCun"):
         load(Mnist(), data_dir=tmp_path)
-    with pytest.raises(DataError, match="`records` must be at least 1, got 0"):
+    with pytest.raises(DataError, match="'records' must be at least 1, got 0"):
         Mnist(records=0)
     with pytest.raises(DataError, match="`part` must be 'train' or 'test', got 'valid'"):
         Mnist(part="valid")

@@ -94,5 +94,5 @@ def test_other_files_are_refused(tmp_path, files, spec, message):
 def test_absent_files_and_no_records_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"stl10_binary/train_X\.bin, .*the STL-10 page of A\. Coates"):
         load(Stl10(), data_dir=tmp_path)
-    with pytest.raises(DataError, match="`records` must be at least 1, got 0"):
+    with pytest.raises(DataError, match="'records' must be at least 1, got 0"):
         Stl10(records=0)

@@ -302,7 +302,7 @@ def test_a_server_that_is_slow(serve, open_, naps):
         time.sleep(0.3)
         return scores(request)
 
-    with pytest.raises(TrainingError, match=r"must answer within 0.05 s \(`timeout`\), and did not"):
+    with pytest.raises(TrainingError, match=r"must answer within 0.05 s \('timeout'\), and did not"):
         open_(url=serve(slow).url, retries=0, timeout=0.05).answer(Records(array=X))
 
 
@@ -326,7 +326,7 @@ def test_a_server_that_breaks_off(serve, open_, naps):
     ("answer", "message"),
     [
         (as_json({}, 404), "says 404; there must be a model at that address"),
-        (as_json({}, 422), "says 422; it must take the request: check `request`"),
+        (as_json({}, 422), "says 422; it must take the request: check 'request'"),
         (as_json({}, 401), "says 401; .*no header takes anything from the environment"),
         ((200, {"Content-Type": "text/html"}, b"<!doctype html><h1>Sign in</h1>"), r"web page \(HTML\)"),
         ((200, {}, b""), "must answer with JSON, and gave none"),
@@ -340,7 +340,7 @@ def test_a_server_that_breaks_off(serve, open_, naps):
         (as_json({"predictions": ["cat", "dog", "cat"]}), "there is a text in one"),
         (as_json({"predictions": [[True, False]] * 3}), "there is a truth value in one"),
         (as_json({"predictions": [[]] * 3}), "there is a list of 0 in one"),
-        (as_json({"predictions": [{"cat": 1}] * 3}), "must have `classes`, which the endpoint file must then list"),
+        (as_json({"predictions": [{"cat": 1}] * 3}), "must have 'classes', which the endpoint file must then list"),
         (as_json({"predictions": [[float("nan"), 1]] * 3}), "must give finite numbers, and gave NaN"),
         (as_json({"predictions": [[10**400, 1]] * 3}), "must give finite numbers"),
         ((200, {"Content-Encoding": "gzip"}, gzip.compress(bytes(2**24))), "without compression, .* sends 'gzip'"),
@@ -572,7 +572,7 @@ def test_another_model_at_the_address_is_an_error_and_not_the_old_answers(serve,
     service = serve()
     open_(url=service.url).answer(Records(array=X))
     service.answer = lambda request: as_json({"predictions": expected(request["instances"], 0.1).tolist()})
-    with pytest.raises(TrainingError, match=r"another model has come to that address. Say .* \(`version`\), or delete"):
+    with pytest.raises(TrainingError, match=r"another model has come to that address. Say .* \('version'\), or delete"):
         open_(url=service.url).answer(Records(array=X))
     np.testing.assert_array_equal(open_(url=service.url, version="2").answer(Records(array=X)), expected(X, 0.1))
 

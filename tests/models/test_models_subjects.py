@@ -228,7 +228,7 @@ def test_wrong_files(tmp_path):
 def test_arrays_that_are_none(tmp_path):
     path = tmp_path / "deleted.npz"
     for arrays, message in (
-        ({"values": np.zeros((2, 2))}, "there must be an array `x`.*found 'values'"),
+        ({"values": np.zeros((2, 2))}, "there must be an array 'x'.*found 'values'"),
         ({"x": np.zeros(3)}, "got float64 \\[3\\]"),
         ({"x": np.array([["a"]])}, "got <U1"),
         ({"x": np.array([[None]])}, "without pickled objects"),

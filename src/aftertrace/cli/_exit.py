@@ -4,7 +4,7 @@ import functools
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,7 @@ def guarded(command: Callable[..., ExitCode]) -> Callable[..., None]:
             sys.stdout.flush()
         except AftertraceError as error:
             code = ExitCode.INVALID if isinstance(error, TrainingError) else ExitCode.WRONG_USE
-            text = as_options(str(error), options_of(command))
+            text = as_options(str(error), options_of(command), given=_texts(kwargs.values()))
             _say(text if isinstance(error, ExperimentError) else f"aftertrace: {text}")
         except KeyboardInterrupt:
             code = ExitCode.INTERRUPTED
@@ -76,6 +76,12 @@ def verdict_code(verdict: "Verdict") -> ExitCode:
         case Outcome.INCONCLUSIVE if verdict.checks:
             return ExitCode.INCONCLUSIVE
     return ExitCode.OK
+
+
+def _texts(values: Iterable[Any]) -> Iterator[str]:
+    """What was typed for a command's parameters, each by itself."""
+    for value in values:
+        yield from map(str, value if isinstance(value, list | tuple) else [value])
 
 
 def _say(text: str) -> None:

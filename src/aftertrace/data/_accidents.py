@@ -89,9 +89,9 @@ class UsAccidents:
 
     def __post_init__(self) -> None:
         if self.classes not in CLASSES:
-            raise DataError(f"`classes` must be 2 or 3, got {self.classes}.")
+            raise DataError(f"'classes' must be 2 or 3, got {self.classes}.")
         if self.records is not None and self.records < 1:
-            raise DataError(f"`records` must be at least 1, got {self.records}.")
+            raise DataError(f"'records' must be at least 1, got {self.records}.")
 
 
 def load_accidents(spec: UsAccidents, data_dir: Path | None) -> Dataset:

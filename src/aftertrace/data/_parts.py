@@ -10,4 +10,4 @@ def check_part(part: str, records: int | None) -> None:
     if part not in PARTS:
         raise DataError(f"`part` must be {' or '.join(map(repr, PARTS))}, got {part!r}.")
     if records is not None and records < 1:
-        raise DataError(f"`records` must be at least 1, got {records}.")
+        raise DataError(f"'records' must be at least 1, got {records}.")

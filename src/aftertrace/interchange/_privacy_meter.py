@@ -123,7 +123,7 @@ def _check_shapes(signals: Path, values: NDArray[Any], memberships: Path, member
 def _models(before: int, after: int, count: int) -> list[int]:
     if not (0 <= before < count and 0 <= after < count) or before == after:
         raise InputError(
-            f"`before` and `after` must be two different models from 0 to {count - 1}; got {before} and {after}."
+            f"Before and after must be two different models from 0 to {count - 1}; got {before} and {after}."
         )
     return [before, after]
 

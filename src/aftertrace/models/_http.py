@@ -143,7 +143,7 @@ class Endpoint:
             raise InputError(
                 f"{self._where}: the budget must cover {len(new)} records and {plan.most_checked} more to see whether "
                 f"answers hold, and of {self._settings.budget} it has {left} left. None of them was sent; "
-                f"{len(answers)} answers are kept. Raise `budget` in the endpoint file, or bring fewer records."
+                f"{len(answers)} answers are kept. Raise 'budget' in the endpoint file, or bring fewer records."
             )
         return plan
 
@@ -173,7 +173,7 @@ class Endpoint:
         if not _change(_together(self._ask(sender, questions, width)), fresh):
             raise TrainingError(
                 f"{self._where} must answer as when its answers were kept, and differs by up to {change:.2g}: another "
-                f"model has come to that address. Say in the endpoint file which one you mean (`version`), or delete "
+                f"model has come to that address. Say in the endpoint file which one you mean ('version'), or delete "
                 f"{self._path} to ask all again."
             )
         self._largest_change = max(self._largest_change, change)
@@ -202,7 +202,7 @@ class Endpoint:
         if classes is not None and got != len(classes) and (got, len(classes)) != (1, 2):
             raise TrainingError(
                 f"{self._where} must give a number for each of the {len(classes)} classes of its endpoint file, and "
-                f"gave {got}; check `classes` and `response`."
+                f"gave {got}; check 'classes' and 'response'."
             )
 
 

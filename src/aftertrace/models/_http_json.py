@@ -53,7 +53,7 @@ def texts_of(records: Records, placeholder: str) -> list[str]:
     if by_name and records.columns is None:
         raise InputError(
             f"A request with ${placeholder} takes records with names of columns, and these are an array: bring a "
-            f"table, or write $record{placeholder.removeprefix('object')} in `request`."
+            f"table, or write $record{placeholder.removeprefix('object')} in 'request'."
         )
     if records.columns is None:
         assert records.array is not None
@@ -93,7 +93,7 @@ def rows_of(answer: object, path: str, *, n: int, single: bool, classes: Sequenc
     found = _follow(answer, path.split(".") if path else [], "", path, where)
     rows = [found] if single else found
     if not isinstance(rows, list):
-        raise TrainingError(f"{where}: `response` ({path!r}) must lead to a list of rows, and leads to {_kind(rows)}.")
+        raise TrainingError(f"{where}: 'response' ({path!r}) must lead to a list of rows, and leads to {_kind(rows)}.")
     if len(rows) != n:
         raise TrainingError(f"{where} must give a row for each record, and gave {len(rows)} for {n}.")
     numbers = [_row(row, classes, where) for row in rows]
@@ -129,7 +129,7 @@ def _follow(value: Any, parts: Sequence[str], passed: str, path: str, where: str
         case _:
             there = f"there is {_kind(value)}"
     raise TrainingError(
-        f"{where}: `response` must be the path to the rows of its answer, got {path!r}; instead of {here!r} {there}."
+        f"{where}: 'response' must be the path to the rows of its answer, got {path!r}; instead of {here!r} {there}."
     )
 
 
@@ -138,7 +138,7 @@ def _row(row: Any, classes: Sequence[str] | None, where: str) -> list[float]:
         row = [row[name] for name in classes]
     elif isinstance(row, dict):
         keys = ", ".join(repr(key[:40]) for key in list(row)[:8]) or "none"
-        wanted = f"the classes {', '.join(classes)}" if classes else "`classes`, which the endpoint file must then list"
+        wanted = f"the classes {', '.join(classes)}" if classes else "'classes', which the endpoint file must then list"
         raise TrainingError(f"{where}: a row that is an object must have {wanted} for keys, and has {keys}.")
     values = row if isinstance(row, list) else [row]
     wrong = [each for each in values if isinstance(each, bool) or not isinstance(each, int | float)]
@@ -146,7 +146,7 @@ def _row(row: Any, classes: Sequence[str] | None, where: str) -> list[float]:
         kind = _kind(wrong[0] if wrong else row)
         raise TrainingError(
             f"{where}: a row must be a list of numbers, an object of numbers by class or one number, "
-            f"and there is {kind} in one; check `response`."
+            f"and there is {kind} in one; check 'response'."
         )
     return values
 

@@ -117,7 +117,7 @@ class Sender:
                 self._check_status(response)
                 return self._value(response, content)
             url = self._redirected(url, response)
-        raise TrainingError(f"{self._where} must answer, and redirects more than {_REDIRECTS} times; check `url`.")
+        raise TrainingError(f"{self._where} must answer, and redirects more than {_REDIRECTS} times; check 'url'.")
 
     def _exchange(self, url: str, body: str) -> tuple["httpx.Response", bytes]:
         import httpx
@@ -138,7 +138,7 @@ class Sender:
             raise _PassingError(f"must answer by HTTP, and broke off ({type(error).__name__})") from error
 
     def _late(self) -> _PassingError:
-        return _PassingError(f"must answer within {self._settings.timeout:g} s (`timeout`), and did not")
+        return _PassingError(f"must answer within {self._settings.timeout:g} s ('timeout'), and did not")
 
     def _read(self, response: "httpx.Response") -> bytes:
         """All of an answer as it was sent: unpacking it is where a small one would become a huge one."""
@@ -151,8 +151,8 @@ class Sender:
             content += chunk
             if len(content) > _BYTES:
                 raise TrainingError(
-                    f"{self._where} must answer with at most {_BYTES // 2**20} MiB, and sends more; is `url` that of a "
-                    f"model? A smaller `batch` makes smaller answers."
+                    f"{self._where} must answer with at most {_BYTES // 2**20} MiB, and sends more; is 'url' that of a "
+                    f"model? A smaller 'batch' makes smaller answers."
                 )
             if monotonic() > end:  # a byte at a time would never exceed the time for one read
                 raise self._late()
@@ -167,7 +167,7 @@ class Sender:
         there = "nowhere" if target is None else shown(str(target))[:200]
         raise TrainingError(
             f"{self._where} must answer itself, and redirects to {there!r}; that is not followed, since records and "
-            f"headers would go there. If that is the model, make it the `url`."
+            f"headers would go there. If that is the model, make it the 'url'."
         )
 
     def _check_status(self, response: "httpx.Response") -> None:
@@ -180,9 +180,9 @@ class Sender:
             case 401 | 403:
                 advice = f"it must accept who asks: {self._credentials()}"
             case 404 | 405 | 410:
-                advice = "there must be a model at that address and for that method: check `url` and `method`"
+                advice = "there must be a model at that address and for that method: check 'url' and 'method'"
             case _:
-                advice = "it must take the request: check `request` and the columns of the records"
+                advice = "it must take the request: check 'request' and the columns of the records"
         raise TrainingError(f"{self._where} says {status}; {advice}.")
 
     def _credentials(self) -> str:
@@ -197,7 +197,7 @@ class Sender:
         except (ValueError, RecursionError) as error:
             is_page = "html" in response.headers.get("content-type", "") or content.lstrip()[:1] == b"<"
             kind = "a web page (HTML): is there a login, or a page in front of the model?" if is_page else "none."
-            raise TrainingError(f"{self._where} must answer with JSON, and gave {kind} Check `url`.") from error
+            raise TrainingError(f"{self._where} must answer with JSON, and gave {kind} Check 'url'.") from error
 
 
 def _seconds(retry_after: str) -> float:

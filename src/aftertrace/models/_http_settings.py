@@ -117,7 +117,7 @@ def _wrong_values(table: Mapping[str, Any]) -> Iterator[str]:
         if problem:
             yield f"request: {problem}"
         elif not placeholder_of(request).endswith("s") and table.get("batch", 1) != 1:
-            yield f"batch: must be 1 or absent, since `request` holds one record, got {table['batch']!r}"
+            yield f"batch: must be 1 or absent, since 'request' holds one record, got {table['batch']!r}"
 
 
 def _whole(low: int, high: int) -> Check:

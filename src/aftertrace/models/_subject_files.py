@@ -143,7 +143,7 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     x = arrays.get("x")
     if x is None or x.ndim < 2 or x.dtype.kind not in "biuf":
         found = f"found {some(list(arrays))}" if x is None else f"got {x.dtype} {list(x.shape)}"
-        raise DataError(f"{path}: there must be an array `x` of numbers [n, ...], a record in each row; {found}.")
+        raise DataError(f"{path}: there must be an array 'x' of numbers [n, ...], a record in each row; {found}.")
     return arrays
 
 

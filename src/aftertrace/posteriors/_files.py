@@ -244,7 +244,7 @@ def _npz_arrays(path: Path) -> dict[str, NDArray[Any]]:
     values = arrays.get("values")
     if values is None or values.ndim != 2 or not np.issubdtype(values.dtype, np.number):
         found = "no such array" if values is None else f"{values.dtype} {values.shape}"
-        raise PosteriorsError(f"{path}: there must be an array `values` of numbers [Q, K]; got {found}.")
+        raise PosteriorsError(f"{path}: there must be an array 'values' of numbers [Q, K]; got {found}.")
     return arrays
 
 
@@ -262,8 +262,8 @@ def _from_npz(
     wrong = [name for name, column in texts.items() if column.shape != values.shape[:1]]
     if wrong or len(classes) != values.shape[1] or len(set(classes)) != len(classes):
         raise PosteriorsError(
-            f"{path}: arrays must fit `values` {values.shape}: one entry per row in {', '.join(texts)}, "
-            f"{values.shape[1]} different `classes`; got {len(classes)} classes"
+            f"{path}: arrays must fit 'values' {values.shape}: one entry per row in {', '.join(texts)}, "
+            f"{values.shape[1]} different 'classes'; got {len(classes)} classes"
             + (f" and {wrong[0]} {texts[wrong[0]].shape}." if wrong else ".")
         )
     words = {name: Words.of(pa.chunked_array([pa.array(column, pa.string())])) for name, column in texts.items()}
