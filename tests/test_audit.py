@@ -488,15 +488,18 @@ DELETED_ONLY = np.where(np.arange(N)[:, None] < DELETED, OTHER, 0)
         ({"after": OTHER}, "other answers of the model after"),
         ({"before": OTHER}, "other answers of the model before"),
         ({"before": AFTER, "after": BEFORE}, "the versions in another order"),
-        ({"before": OTHER, "after": OTHER[::-1]}, "other answers to all records"),
+        ({"before": OTHER, "after": OTHER[::-1]}, "other records, or other answers or classes of theirs"),
         (
             {
                 "before": np.where(DELETED_ONLY > 0, OTHER, BEFORE),
                 "after": np.where(DELETED_ONLY > 0, OTHER / 2 + 0.25, AFTER),
             },
-            "other deleted records, or of other classes",
+            "other deleted records, or other answers or classes of theirs",
         ),
-        ({"label": np.where(np.arange(N) < DELETED, LABEL, 1 - LABEL)}, "other unseen records, or of other classes"),
+        (
+            {"label": np.where(np.arange(N) < DELETED, LABEL, 1 - LABEL)},
+            "other unseen records, or other answers or classes of theirs",
+        ),
         ({"features": None}, "no features of the records"),
         ({"features": -X}, "other features of the records"),
         ({"person": np.arange(N) // 2}, "persons, and there none"),
@@ -510,6 +513,34 @@ def test_how_audits_differ_is_said_in_words(tmp_path, changed, words):
     with pytest.raises(StoreError) as error:
         audit_into(tmp_path / "run", **changed)
     assert f"this folder holds another audit ({words}). Choose another one (`out`)" in str(error.value)
+
+
+EARLIER = "made by an earlier version of aftertrace"
+
+
+@pytest.mark.parametrize(
+    ("kept", "words"),
+    [
+        (
+            lambda found: {"posteriors": "a hash", "known": "another", "settings": found["settings"]},
+            "seed = 1 instead of 0",
+        ),
+        (lambda found: {"posteriors": "a hash", "limits": {}}, EARLIER),
+        (
+            lambda found: {**found, "settings": {k: v for k, v in found["settings"].items() if k != "what_if"}},
+            f"seed = 1 instead of 0; {EARLIER}",
+        ),
+    ],
+    ids=["other hashes", "no settings", "a setting less"],
+)
+def test_an_earlier_version_does_not_differ_in_what_it_did_not_keep(tmp_path, kept, words):
+    path = audit_into(tmp_path).folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({**manifest, "identity": kept(manifest["identity"])}))
+    for seed, expected in ((0, EARLIER), (1, words)):
+        with pytest.raises(StoreError) as error:
+            audit_into(tmp_path, seed=seed)
+        assert f"another audit ({expected}). Choose" in str(error.value)
 
 
 def test_other_numbers_of_records_and_versions_are_said(tmp_path):

@@ -18,6 +18,7 @@ from aftertrace.scenarios._row_order import hashed
 from aftertrace.store import Kind
 from aftertrace.store._kind import differences
 
+_EARLIER = "made by an earlier version of aftertrace"
 _KNOWN = {"classes": "names of classes", "features": "features of the records", "persons": "persons"}
 
 
@@ -78,7 +79,18 @@ def _unordered(values: NDArray[np.floating]) -> str:
 
 
 def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
-    """How two audits differ in words, of all that is known of both or of one part: in what was brought, and asked."""
+    """How two audits differ in words, of all that is known of both or of one part: in what was brought, and asked.
+
+    What an earlier version kept otherwise, or did not ask, tells nothing.
+    """
+    asked, before = here.get("settings") or {}, there.get("settings") or {}
+    known = {name: own for name, own in asked.items() if name in before}
+    is_whole = here.keys() <= there.keys()
+    found = [*(_of_brought(there, here) if is_whole else []), *_of_settings(before, known)]
+    return found if is_whole and known == asked else [*found, _EARLIER]
+
+
+def _of_brought(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
     found = list(_of_answers(there, here))
     for name, words in _KNOWN.items():  # each may follow from what is found before
         own, other = here.get(name), there.get(name)
@@ -88,11 +100,11 @@ def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]
             found = [f"other {words}"]
     if not found and here.get("all") != there.get("all"):
         found = ["what was brought"]
-    return [*found, *_of_settings(there.get("settings") or {}, here.get("settings") or {})]
+    return found
 
 
 def _of_answers(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
-    """Another model answers otherwise to all roles in one version; other records, of a role, in all versions."""
+    """Another model answers otherwise in one version; other records, or classes, are others in all versions."""
     records, before = here.get("records") or {}, there.get("records") or {}
     answers, earlier = here.get("answers") or [], there.get("answers") or []
     roles = [role for role in {**records, **before} if records.get(role) != before.get(role)]
@@ -110,9 +122,9 @@ def _of_answers(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[s
     yield from (f"{size} {role} records instead of {other}" for role, (size, other) in sizes.items() if size != other)
     rest = [role for role, (size, other) in sizes.items() if size == other]
     if rest and len(rest) == len(records):
-        yield "other answers to all records"
+        yield "other records, or other answers or classes of theirs"
     else:
-        yield from (f"other {role} records, or of other classes" for role in rest)
+        yield from (f"other {role} records, or other answers or classes of theirs" for role in rest)
 
 
 def _version(number: int, versions: int) -> str:

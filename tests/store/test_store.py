@@ -81,6 +81,7 @@ def test_what_differs_is_said_in_words(folder):
         ({"claim": None}, {"claim": {"epsilon": 1}}, "claim, and there none"),
         ({"claim": {"epsilon": 1}}, {"claim": None}, "no claim"),
         ({"data": print_}, {"data": print_[::-1]}, "data differs"),
+        ({"data": f"train.py --data {print_} a"}, {"data": f"train.py --data {print_} b"}, "data differs"),
         ({"a": 0, "b": 0, "c": 0, "d": 0, "e": 0}, {}, "no a instead of 0; no b instead of 0; no c instead of 0; no d "
          "instead of 0; ..."),
     ):  # fmt: skip

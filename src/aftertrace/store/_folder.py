@@ -86,7 +86,9 @@ class RunFolder:
         noun, there, here = str(manifest.get("kind") or kind.noun), manifest["identity"], dict(identity)
         found = f"{with_article(noun)}, and this is {kind.one}"
         if noun == kind.noun:
-            different = kind.differences(there if whole else {name: there.get(name) for name in here}, here)
+            different = kind.differences(
+                there if whole else {name: there[name] for name in here if name in there}, here
+            )
             if not different:
                 return
             found = f"{kind.another} ({'; '.join(different[:4])}{'; ...' if len(different) > 4 else ''})"

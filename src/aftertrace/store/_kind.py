@@ -57,8 +57,10 @@ def _said(name: str, there: Any, here: Any) -> str:
         return f"{name}, and there none"
     if isinstance(there, Mapping) and here is None:
         return f"no {name}"
-    own = f"no {name}" if here is None else f"{name} = {_short(here)}"
-    return f"{own} instead of {'none' if there is None else _short(there)}"
+    own, other = _short(here), _short(there)
+    if own == other:
+        return f"{name} differs"
+    return f"{f'no {name}' if here is None else f'{name} = {own}'} instead of {'none' if there is None else other}"
 
 
 def _short(value: Any) -> str:
