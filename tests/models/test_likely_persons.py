@@ -28,7 +28,9 @@ def found(column, name="patient_id", *, taken=None, **options):
     return likely_person(records, ROLE, taken=taken, **options)
 
 
-@pytest.mark.parametrize("name", ["patient_id", "PatientID", "customer no", "user_key", "members_nr", "id_person"])
+@pytest.mark.parametrize(
+    "name", ["patient_id", "PatientID", "customer no", "user_key", "member_nr", "members_id", "id_person"]
+)
 def test_names_of_persons_numbers(name):
     assert is_persons_number(name)
     assert found(TORN, name) == name  # the next error says which person has two roles
@@ -42,7 +44,9 @@ def test_names_of_persons(name):
     assert found(TORN, name) is None  # such as a school's subjects
 
 
-@pytest.mark.parametrize("name", ["id", "age", "user_agent", "customer_type", "members_only", "identity", "clientele"])
+@pytest.mark.parametrize(
+    "name", ["id", "age", "user_agent", "customer_type", "members_only", "identity", "clientele", "employees_number"]
+)
 def test_other_names(name):
     assert not is_persons_number(name)
     assert not is_of_persons(name)
@@ -59,6 +63,12 @@ def test_other_names(name):
         np.full(N, np.nan),
         np.arange(N) % 2 == 0,
         np.array(DATES, dtype=object),
+        np.array([date.replace("-", "/") for date in DATES], dtype=object),
+        np.array([date.replace("-", "") for date in DATES], dtype=object),
+        np.array([int(date.replace("-", "")) for date in DATES]),
+        np.array([np.nan, *(float(date.replace("-", "")) for date in DATES[1:])]),
+        np.array([f"{k // 3 % 24}:{k % 2}0:00" for k in range(N)], dtype=object),
+        np.array([f"{k // 3 % 24}:{k % 2}0" for k in range(N)], dtype=object),
     ],
 )
 def test_values_that_name_nobody(column):
@@ -86,9 +96,17 @@ def test_the_name_decides_between_several():
     assert likely_person(Records(array=np.zeros((N, 2))), ROLE) is None
 
 
-def test_numbers_with_gaps():
-    column = np.where(np.arange(N) < 6, np.nan, PERSON)
-    assert found(column) == "patient_id"
+def test_gaps_are_no_value():
+    gaps = np.arange(N) % 20 == 0  # in both roles
+    for column in (np.where(gaps, np.nan, PERSON), np.where(gaps, np.nan, np.array([f"p{k}" for k in PERSON], object))):
+        assert found(column) == "patient_id"
+        assert found(column, "ward", taken=("age",)) == "ward"
+
+
+def test_numbers_that_begin_with_a_date_of_birth():
+    birth = [f"1980{1 + k % 12:02}{1 + k // 12 % 28:02}" for k in PERSON]
+    for numbers in ([f"{date}1234" for date in birth], [f"{date}-1234" for date in birth]):
+        assert found(numbers, "ward", taken=("age",)) == "ward"
 
 
 def test_which_columns_models_take(tmp_path):

@@ -19,7 +19,11 @@ FEWEST = 10
 """Persons: fewer different values are categories."""
 SHARED, MOSTLY_SHARED = 0.1, 0.5
 """The share of records whose value another one has: of a column that is called a person's number, and of any other."""
-_DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
+_MOMENT = re.compile(
+    r"\d{4}[-./]\d\d[-./]\d\d(?!\d)|\d{1,2}[./]\d{1,2}[./]\d{2,4}|\d{1,2}:\d\d(?::\d\d)?(?![:\w])"
+    r"|(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:T|(?:\.0)?$)"
+)
+"""A date or a time. Some people's numbers begin with their date of birth."""
 
 
 def likely_person(
@@ -67,15 +71,15 @@ def _repeats(column: NDArray[np.generic]) -> float:
 
 
 def _values(column: NDArray[np.generic]) -> NDArray[np.str_] | None:
-    """Those that are there, as texts; None where they are neither whole numbers nor texts, or dates."""
+    """Those that are there, as texts; None where they are neither whole numbers nor texts, or dates or times."""
     there = np.array([value for value in column.tolist() if not is_missing(value)])
     if not there.size or there.dtype.kind not in "iufU" or (there.dtype.kind == "f" and (there % 1 != 0).any()):
         return None
     texts = there.astype(str)
-    return None if all(_DATE.match(text) for text in texts[:FEWEST].tolist()) else texts
+    return None if all(_MOMENT.match(text) for text in texts[:FEWEST].tolist()) else texts
 
 
 def _is_pure(column: NDArray[np.generic], role: NDArray[np.int8]) -> bool:
-    """Whether no value stands under two roles."""
-    pairs = set(zip(column.astype(str).tolist(), role.tolist(), strict=True))
+    """Whether no value stands under two roles; a gap is none."""
+    pairs = {pair for pair in zip(column.tolist(), role.tolist(), strict=True) if not is_missing(pair[0])}
     return len(pairs) == len({value for value, _ in pairs})

@@ -14,20 +14,22 @@ MOST_NAMED = 20
 _HOLDS = {LABEL: "the class of each record", PERSON: "whose record each is"}
 
 _PERSON = (
-    "(?:person|individual|patient|customer|client|user|member|household|subject|participant|respondent|student|employee)"
-    "s?"
+    "(?:person|individual|patient|customer|client|user|member|household|subject|participant|respondent|student"
+    "|employee)"
 )
-_NUMBER = "(?:id|uid|uuid|guid|no|nr|num|number|key|hash)"
+_KEY = "(?:id|uid|uuid|guid|key|hash)"
+_NUMBER = "(?:no|nr|num|number)"
+"""Of one person: the number of several is a count."""
 
 
 def is_persons_number(name: str) -> bool:
     """Whether a column is called as one of persons' numbers is: patient_id, CustomerNo, ID user."""
-    return re.fullmatch(f"{_PERSON}{_NUMBER}|id{_PERSON}", _letters(name)) is not None
+    return re.fullmatch(f"{_PERSON}(?:{_NUMBER}|s?{_KEY})|id{_PERSON}s?", _letters(name)) is not None
 
 
 def is_of_persons(name: str) -> bool:
     """Whether a column is called as persons are: patient, household name."""
-    return re.fullmatch(f"{_PERSON}(?:name)?", _letters(name)) is not None
+    return re.fullmatch(f"{_PERSON}s?(?:name)?", _letters(name)) is not None
 
 
 def _letters(name: str) -> str:
