@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Protocol, runtime_checkable
@@ -27,9 +28,12 @@ def digest(value: object) -> str:
 def canonical(value: object) -> Any:
     """A JSON value that is equal for equal content. Raises `UnsupportedError` for anything without one.
 
-    A frozen dataclass stands for its class and its fields; an array for its type, shape and bytes.
+    A frozen dataclass stands for its class and its fields; an array for its type, shape and bytes. NaN and infinite
+    numbers are words: JSON has none, and NaN does not equal itself.
     """
     match value:
+        case float() if not math.isfinite(value):
+            return {"number": str(float(value))}
         case None | bool() | int() | float() | str():
             return value
         case Enum():
@@ -37,8 +41,8 @@ def canonical(value: object) -> Any:
         case np.ndarray():
             content = hashlib.sha256(np.ascontiguousarray(value).data).hexdigest()
             return {"array": content, "shape": list(value.shape), "type": value.dtype.str}
-        case np.generic():
-            return value.item()
+        case np.generic() if not isinstance(value.item(), np.generic):  # as a long double is, which Python has not
+            return canonical(value.item())
         case np.random.SeedSequence():
             return {"entropy": value.entropy, "key": list(value.spawn_key)}
         case Mapping():
@@ -48,7 +52,7 @@ def canonical(value: object) -> Any:
         case Specified() if not isinstance(value, type):
             return canonical(value.specification())
         case set() | frozenset():
-            return sorted(canonical(item) for item in value)
+            return sorted(map(canonical, value), key=lambda item: json.dumps(item, sort_keys=True))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: canonical(getattr(value, field.name)) for field in dataclasses.fields(value)}
         kind = type(value)

@@ -1,5 +1,8 @@
 """Experiment files: strict, complete, round trip."""
 
+import math
+import tomllib
+
 import numpy as np
 import pytest
 
@@ -60,6 +63,11 @@ def test_what_a_section_says_itself_is_said_once():
     assert problems({"data": {"name": "wine"}, "limits": {"auc": 60}}) == (
         "limits: The limit `auc` must be an AUC above 0.5 and below 1, such as 0.6, got 60 (is 0.6 meant?)",
     )
+
+
+def test_numbers_that_json_lacks_survive_the_file():
+    table = {"model": {"params": {"missing": math.nan, "bounds": [-math.inf, math.inf], "each": [{"a b": math.inf}]}}}
+    assert str(tomllib.loads(to_toml(table))) == str(table)  # NaN does not equal itself
 
 
 def test_a_claim_is_a_limit(tmp_path):

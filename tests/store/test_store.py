@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 import subprocess
 import sys
@@ -54,6 +55,19 @@ def test_a_unit_under_another_name_is_damaged(folder, table):
 
 def test_the_same_experiment_opens_again(folder):
     assert RunFolder.open(folder.path, identity=IDENTITY).path == folder.path
+
+
+def test_what_is_no_number_equals_itself_and_is_json(tmp_path):
+    for number in (math.nan, np.float32("nan"), math.inf):
+        folder = RunFolder.open(tmp_path / "run", identity={"missing": number}, force=True)
+        RunFolder.check_free(folder.path, identity={"missing": number})
+        RunFolder.open(folder.path, identity={"missing": number})
+        json.loads(folder.manifest_path.read_text(), parse_constant=pytest.fail)
+        for other in (-math.inf, str(number)):
+            with pytest.raises(StoreError, match="missing"):
+                RunFolder.open(folder.path, identity={"missing": other})
+    with pytest.raises(ValueError, match="JSON"):
+        folder.write_json("manifest.json", {"seconds": math.nan})
 
 
 def test_a_folder_is_refused_by_what_is_known_of_the_run(folder):

@@ -7,6 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from aftertrace._hashing import canonical
 from aftertrace._spelling import nearest, nearest_file
 from aftertrace.attacks import Attack
 from aftertrace.data import DataSpec
@@ -97,7 +98,7 @@ class Experiment:
         return settings
 
     def public_dict(self) -> dict[str, Any]:
-        """`as_dict` without folders of this machine."""
+        """`as_dict` as JSON has it, and without folders of this machine."""
         settings = self.as_dict()
         for data in (settings["data"], settings["shadow"]["data"] or {}):
             if data.get("path") is not None:
@@ -106,7 +107,7 @@ class Experiment:
             if "command" in model.get("params", {}):
                 words = str(model["params"]["command"]).split(" ")
                 model["params"]["command"] = " ".join(Path(w).name if Path(w).is_absolute() else w for w in words)
-        return settings
+        return dict(canonical(settings))
 
     def build_attacks(self) -> tuple[Attack, ...]:
         """All attacks, as `AttackSettings.build` makes them."""

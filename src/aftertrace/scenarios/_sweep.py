@@ -17,7 +17,7 @@ from aftertrace.scenarios._assess import Progress
 from aftertrace.scenarios._experiment import Experiment, find_experiment
 from aftertrace.scenarios._run import Run, run_experiment
 from aftertrace.scenarios._simulate import library_version
-from aftertrace.scenarios._toml import read_toml, table_of, to_toml
+from aftertrace.scenarios._toml import literal, read_toml, table_of, to_toml
 from aftertrace.store import Kind, RunFolder, make_folder
 
 MOST_CELLS = 1000
@@ -66,7 +66,7 @@ class Sweep:
         for combination in itertools.product(*axes.values()):
             chosen = dict(zip(axes, combination, strict=True))
             try:
-                own = table_of(table, [f"{key}={_literal(value)}" for key, value in chosen.items()])
+                own = table_of(table, [f"{key}={literal(value)}" for key, value in chosen.items()])
                 experiment = Experiment.from_dict(own, source=str(source))
             except ExperimentError as error:
                 problems |= dict.fromkeys(error.problems)
@@ -78,7 +78,7 @@ class Sweep:
 
     def to_toml(self) -> str:
         """The file again, with all changes."""
-        lists = (f"{json.dumps(key)} = {_literal(list(values))}" for key, values in self.axes.items())
+        lists = (f"{json.dumps(key)} = {literal(list(values))}" for key, values in self.axes.items())
         return "\n".join([to_toml(self.settings), "[sweep]", *lists]) + "\n"
 
 
@@ -289,12 +289,3 @@ def _alike(tables: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
-
-
-def _literal(value: Any) -> str:
-    """A value as TOML reads it."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{json.dumps(key)} = {_literal(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_literal, value)) + "]"
-    return json.dumps(value, ensure_ascii=False, default=str)

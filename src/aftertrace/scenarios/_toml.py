@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -45,7 +46,7 @@ def to_toml(table: Mapping[str, Any]) -> str:
 def _toml_lines(table: Mapping[str, Any], place: tuple[str, ...]) -> list[str]:
     plain = {key: value for key, value in table.items() if not isinstance(value, Mapping) and value is not None}
     nested = {key: value for key, value in table.items() if isinstance(value, Mapping)}
-    lines = [f"{_toml_key(key)} = {_toml_value(value)}" for key, value in plain.items()]
+    lines = [f"{_toml_key(key)} = {literal(value)}" for key, value in plain.items()]
     if place and (plain or not nested):
         lines = ["", f"[{'.'.join(map(_toml_key, place))}]", *lines]
     for key, value in nested.items():
@@ -57,10 +58,16 @@ def _toml_key(key: str) -> str:
     return key if key.replace("_", "").replace("-", "").isalnum() and key.isascii() else json.dumps(key)
 
 
-def _toml_value(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_toml_value, value))}]"
-    return json.dumps(value, ensure_ascii=False)  # booleans, numbers and basic strings are written alike
+def literal(value: Any) -> str:
+    """A value as TOML has it, in a line."""
+    match value:
+        case Mapping():
+            return "{" + ", ".join(f"{_toml_key(key)} = {literal(item)}" for key, item in value.items()) + "}"
+        case list() | tuple():
+            return "[" + ", ".join(map(literal, value)) + "]"
+        case float() if not math.isfinite(value):
+            return str(value)
+    return json.dumps(value, ensure_ascii=False, default=str)  # all else is written alike
 
 
 def nested(dotted: Mapping[str, Any]) -> dict[str, Any]:

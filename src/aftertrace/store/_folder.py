@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aftertrace._hashing import canonical
 from aftertrace.errors import PosteriorsError, StoreError
 from aftertrace.posteriors import Posteriors, from_parquet, to_parquet
 from aftertrace.store._atomic import make_folder, remove_unfinished, unwritable, write_atomically
@@ -73,7 +74,7 @@ class RunFolder:
         make_folder(folder.units_path)
         for place in (path, folder.units_path):
             remove_unfinished(place)
-        folder.write_json("manifest.json", {"format": FORMAT, "kind": kind.noun, "identity": dict(identity)})
+        folder.write_json("manifest.json", {"format": FORMAT, "kind": kind.noun, "identity": canonical(identity)})
         return folder
 
     def _check_same(self, identity: Mapping[str, Any], kind: Kind, *, whole: bool = False) -> None:
@@ -83,7 +84,7 @@ class RunFolder:
         if not self.manifest_path.exists():
             return
         manifest = self.read_manifest()
-        noun, there, here = str(manifest.get("kind") or kind.noun), manifest["identity"], dict(identity)
+        noun, there, here = str(manifest.get("kind") or kind.noun), manifest["identity"], canonical(identity)
         found = f"{with_article(noun)}, and this is {kind.one}"
         if noun == kind.noun:
             different = kind.differences(
@@ -148,7 +149,8 @@ class RunFolder:
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> Path:
         """Write a JSON file of the run atomically."""
-        return self.write(name, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+        content = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        return self.write(name, content + "\n")
 
     def write_unit(self, address: str, table: Posteriors, facts: Mapping[str, Any]) -> None:
         """Keep a finished unit."""
