@@ -57,6 +57,44 @@ def test_logits_stated_as_probabilities():
         log_values(LOGITS, Outputs.PROBABILITIES)
 
 
+THIRDS = np.array([[33.3, 33.3, 33.3], [80.1, 15.0, 5.0]])  # percent as people round them
+
+
+@pytest.mark.parametrize("outputs", [Outputs.AUTO, Outputs.PROBABILITIES])
+@pytest.mark.parametrize(
+    ("answers", "says"),
+    [
+        (100 * PROBABILITIES[1], "rows sum to 100: are they percent. Divide by 100, or say"),
+        (100 * PROBABILITIES[1][:1], "none of version 1 is below 0, .* percent"),
+        (THIRDS, "percent"),
+        (np.round(100 * PROBABILITIES[1].astype(np.float32)), "percent"),
+        (
+            np.array([[7, 3, 0], [0, 0, 10]]),
+            "sum to 10: are they counts or shares. Divide each row by its sum, or",
+        ),
+    ],
+)
+def test_percent_and_counts_are_no_logits(answers, says, outputs):
+    before = PROBABILITIES[0][: len(answers)]
+    with pytest.raises(InputError, match=says):
+        log_values([before, answers], outputs)
+    assert np.isfinite(log_values([answers + 1e-9, answers], Outputs.LOGITS).values).all()
+
+
+@pytest.mark.parametrize(
+    "logits",
+    [
+        np.array([[2.0, 0.0]]),
+        np.array([[0.0, 2.0], [3.0, 0.0]]),
+        np.array([[-1.0, 101.0], [60.0, 40.0]]),
+        np.array([[50.0, 50.0], [60.25, 45.5]]),
+        np.array([[2.0, -2.0], [-3.0, 3.0]]),
+    ],
+)
+def test_logits_that_look_a_little_like_shares(logits):
+    assert "taken for logits" in log_values([logits, logits], Outputs.AUTO).note
+
+
 def test_probabilities_stated_as_logits_are_taken_so_and_said():
     found = log_values(PROBABILITIES, Outputs.LOGITS)
     np.testing.assert_allclose(found.values[:, 0], log_softmax(PROBABILITIES[0], axis=1))

@@ -16,6 +16,9 @@ TOLERANCE = 1e-3
 ROUNDING = 1e-6
 """How far below 0 a probability may lie that was computed in single precision; it counts as 0."""
 
+_PERCENT = 100.0
+_MOST_SLACK = 5.0  # of a sum of rounded percent
+
 
 class Outputs(StrEnum):
     """What a model answers."""
@@ -51,8 +54,9 @@ def log_values(raw: Sequence[Floats], outputs: Outputs, *, names: Sequence[str] 
     `names`: what messages call the versions, by default by number.
 
     AUTO looks at all versions together. Rows between 0 and 1 that sum to 1 are probabilities; values below 0 or above
-    1 make logits, and a note says so. Everything else must be stated: a single column, rows that do not sum to 1, and
-    versions of which one looks like probabilities and another like logits. Logits become log posteriors without
+    1 make logits, and a note says so. Everything else must be stated: a single column, rows that do not sum to 1, rows
+    that are percent or counts by the looks of it, and versions of which one looks like probabilities and another like
+    logits. Logits become log posteriors without
     passing through probabilities, so that small ones are exact. A loss is turned into its negative.
 
     Raises `InputError` for NaN and infinite values (except -inf where logits are stated: a class that is ruled out),
@@ -63,6 +67,8 @@ def log_values(raw: Sequence[Floats], outputs: Outputs, *, names: Sequence[str] 
     stacked = np.stack(raw, axis=1)
     if outputs in SCORES:
         return _scores(stacked, outputs)
+    if outputs is not Outputs.LOGITS:
+        _check_no_shares(raw, names)
     told = _told(raw, names) if outputs is Outputs.AUTO else outputs
     if told is Outputs.LOGITS:
         return LogValues(_from_logits(stacked), Kind.POSTERIOR, _note(raw, outputs))
@@ -118,6 +124,36 @@ def _look(values: Floats) -> Outputs | None:
     if _outside(values).any():
         return Outputs.LOGITS
     return Outputs.PROBABILITIES if (np.abs(values.sum(axis=1) - 1) <= TOLERANCE).all() else None
+
+
+def _check_no_shares(raw: Sequence[Floats], names: Sequence[str]) -> None:
+    """Refuse percent and counts: none is below 0, and all rows have one sum, which logits have by no chance."""
+    for name, values in zip(names, raw, strict=True):
+        whole = _whole(values)
+        if whole is not None:
+            kind, way = ("percent", "by 100") if whole == _PERCENT else ("counts or shares", "each row by its sum")
+            raise InputError(
+                f"Answers must be probabilities, whose rows sum to 1, or logits; none of {name} is below 0, and all "
+                f"rows sum to {whole:.6g}: are they {kind}? Divide {way}, or say that they are logits "
+                f"(`outputs='logits'`)."
+            )
+
+
+def _whole(values: Floats) -> float | None:
+    """What all rows [Q, K] sum to, if that is one number above 1; rounded percent need not sum to 100 exactly."""
+    sums = values.sum(axis=1)
+    whole = float(np.median(sums))
+    if values.shape[1] == 1 or not _outside(values).any() or (values < -ROUNDING * whole).any():
+        return None
+    slack = _PERCENT * TOLERANCE
+    for decimals in range(3):
+        if np.allclose(values, np.round(values, decimals), rtol=0, atol=_PERCENT * ROUNDING):
+            slack = max(slack, min(values.shape[1] / 2 * 10.0**-decimals, _MOST_SLACK))
+            break
+    if (np.abs(sums - _PERCENT) <= slack).all():
+        return _PERCENT
+    alike = len(values) > 1 and (np.abs(sums - whole) <= TOLERANCE * whole).all()
+    return whole if alike and whole > 1 + TOLERANCE else None
 
 
 def _outside(values: Floats) -> NDArray[np.bool_]:
