@@ -167,6 +167,10 @@ def test_files_of_records_bring_persons_in_a_column(tmp_path):
         ({"role": "deleted"}, "need `label` .Q. and `role` .Q."),
         ({"role": [["deleted"]] * N}, r"Roles must be a word for each query \[Q\], got shape"),
         ({"role": ["deleted", ["unseen"]]}, r"Roles must be a word for each query \[Q\]"),
+        (
+            {"role": [True] * 9 + [False] * (N - 9)},
+            "A role must be a word, .*; got True and False",
+        ),
         ({"role": ["removed"] * N}, "A role must be one of deleted, unseen, retained, added; got 'removed'"),
         ({"person": ROLE[:-1]}, "`person` must say whose record each of 160 queries is"),
         ({"person": [None, *ROLE[1:]]}, "says nothing in 1 rows, first in row 0"),

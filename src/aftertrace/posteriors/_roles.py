@@ -41,6 +41,11 @@ def role_numbers(given: ArrayLike) -> NDArray[np.int8]:
         raise PosteriorsError(f"Roles must be a word for each query [Q] ({error}).") from error
     if words.ndim != 1:
         raise PosteriorsError(f"Roles must be a word for each query [Q], got shape {list(words.shape)}.")
+    if words.dtype == bool:  # True is 1, and nobody who writes it means that number
+        raise PosteriorsError(
+            f"A role must be a word, one of {', '.join(ROLES)}; got True and False, which do not say what they mean. "
+            f"Write such as np.where(is_deleted, 'deleted', 'unseen')."
+        )
     different, code = np.unique(words.astype(str) if words.dtype == object else words, return_inverse=True)
     return np.array([_role(word) for word in different.tolist()], dtype=np.int8)[code]
 
