@@ -327,21 +327,21 @@ def fitted(columns, strength):
     return LogisticRegression(C=strength).fit(pd.DataFrame(X, columns=columns) if columns else X, LABEL.astype(str))
 
 
-def test_a_forgotten_person_column_is_a_note(tmp_path):
+def test_a_forgotten_person_column_is_asked_about(tmp_path):
     patient = np.arange(N) // 2
     models = [fitted(["f0", "f1", "f2"], strength) for strength in (1, 0.1)]
     files = frames(tmp_path, patient_id=patient)
     advice = "Column 'patient_id' looks as if it said whose record each is: give {}, so that persons are judged."
     of_files = aftertrace.audit(*models, **files).result
-    assert advice.format("`person_column='patient_id'`") in of_files.notes
+    assert advice.format("`person_column='patient_id'`") in of_files.questions
     said = aftertrace.audit(*models, **files, person_column="patient_id").result
     assert said.unit == "person"
-    assert not any("looks as if" in note for note in said.notes)
+    assert not any("looks as if" in question for question in said.questions)
     tables = {name: (frame := pd.read_csv(path), frame.pop("label")) for name, path in files.items()}
     of_pairs = aftertrace.audit(*models, **tables).result
-    assert advice.format("`person`, whom each record is about") in of_pairs.notes
+    assert advice.format("`person`, whom each record is about") in of_pairs.questions
     taken = aftertrace.audit(*[fitted(["f0", "f1", "patient_id"], strength) for strength in (1, 0.1)], **files).result
-    assert not any("looks as if" in note for note in taken.notes)
+    assert not any("looks as if" in question for question in taken.questions)
 
 
 def test_a_forgotten_person_column_may_be_why_a_model_fails(tmp_path):

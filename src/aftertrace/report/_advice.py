@@ -125,6 +125,7 @@ def _one_by_one(result: Result) -> Iterator[str]:
 
 def advice(result: Result) -> Iterator[str]:
     """What to do next, most important first."""
+    yield from result.questions
     match result.verdict.outcome:
         case Outcome.LEAKS:
             yield from _against_a_leak(result)

@@ -65,7 +65,7 @@ def as_text(result: Result, *, width: int | None = None, colour: bool | None = N
             f"{result.title}: {size}; {queried(result)}.",
             markup=False,
         )
-        for line in _limit_lines(result):
+        for line in (*_limit_lines(result), *(f"Question: {each}" for each in result.questions)):
             console.print(line, markup=False)
         who = result.attacked.name.lower()
         console.print(

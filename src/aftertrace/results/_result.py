@@ -66,7 +66,8 @@ class Widening:
 class Result:
     """Everything an audit found. Holds no timing, path or host: equal runs give equal bytes.
 
-    `unit`: what is deleted and judged; the counts are of these.
+    `unit`: what is deleted and judged; the counts are of these. `questions`: what looks as if it were not what it is
+    called, to be answered before the figures are believed; they change none.
     """
 
     title: str
@@ -80,6 +81,7 @@ class Result:
     threat_model: tuple[str, ...]
     not_tested: tuple[str, ...]
     notes: tuple[str, ...]
+    questions: tuple[str, ...] = ()
     training: Training | None = None
     slices: tuple[SliceResult, ...] = ()
     discoveries: Discoveries | None = None

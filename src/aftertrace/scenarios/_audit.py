@@ -30,7 +30,7 @@ from aftertrace.scenarios._remedy import require_limits, what_if
 from aftertrace.scenarios._row_order import as_brought, row_order
 from aftertrace.scenarios._shadow import ShadowSide, check_taught
 from aftertrace.scenarios._starter import Pair
-from aftertrace.scenarios._suspicions import unseen_suspicions
+from aftertrace.scenarios._suspicions import suspicions
 from aftertrace.scenarios._verdict import BLIND, Judgement
 from aftertrace.scenarios._widening import widening_of
 from aftertrace.statistics import Matching, matched_queries
@@ -154,9 +154,7 @@ def audit_posteriors(
     counts = _counts(judged, shadow)
     notes = (
         *brought.notes,
-        *brought.advice,
         *matching_notes(matching, by_features=kept.features is not None),
-        *unseen_suspicions(kept.table, kept.person),
         *audit_notes(kept.table, kept.person, judged, counts, tied=tied, left_out=left_out),
         *([] if shadow is None else shadow_notes(shadow, judged, persons_are_judged=persons is not None)),
     )
@@ -178,6 +176,7 @@ def audit_posteriors(
         threat_model=tuple(audit_threat_model(judged, has_shadow=shadow is not None)),
         not_tested=tuple(audit_not_tested(judged, unit, has_shadow=shadow is not None)),
         notes=notes,
+        questions=(*brought.advice, *suspicions(kept.table, kept.person)),
         slices=assessment.slices,
         discoveries=assessment.discoveries,
         update=assessment.update,

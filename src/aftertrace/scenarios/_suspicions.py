@@ -1,6 +1,7 @@
-"""What makes one ask whether what was brought is what it is called."""
+"""What makes one ask whether what was brought is what it is called. Questions, which change no figure."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,53 +12,114 @@ from aftertrace.posteriors import Kind, Posteriors, Role
 from aftertrace.posteriors._correctness import correctness
 from aftertrace.statistics import clopper_pearson
 
-FEWEST = 50
-"""Deleted and unseen records, of each: with fewer, models that generalise well are right on all by chance."""
+Array = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+FEWEST, FEWEST_EASY = 20, 50
+"""Deleted and unseen records, of each: fewer tell too little; and where a model is right on all of them."""
 RIGHT = 0.995
-"""The share of right answers by which unseen records look like those of training."""
+"""The share of right answers by which unseen records look like those of training, however hard the task is."""
 HONEST = 0.98
 """A model that is right so often on new records is not asked about for chance."""
-LEVEL = 0.02
-"""The chance of a question where a model is just so honest."""
+LEVEL, LEVEL_EASY = 0.001, 0.02
+"""The chance of a question where unseen records are as new as they should be; and where a model is just so honest."""
+OVERRATED = 0.1
+"""By so much a model that was fitted to records does not rate itself above what it does on them."""
+KNOWS = 0.1
+"""The share of what there is to know of their classes that any model worth an audit knows."""
 
 
-def unseen_suspicions(table: Posteriors, person: NDArray[np.int64] | None = None) -> Iterator[str]:
-    """Whether the unseen records were trained on: a question, which changes no figure.
+@dataclass(frozen=True)
+class _Answers:
+    """To one query of each record or person: first and last version [n, K], and the true class [n]."""
 
-    It is asked where the original is right on nearly all deleted and all unseen records alike, and that is no chance:
-    it is right on the unseen ones more often than the last version is on the deleted ones, which did not train that
-    one (Fisher's exact test), or more often than `HONEST` (Clopper-Pearson). An easy task passes the second way, which
-    takes about 200 unseen records. One answer counts for each record, or for each `person` [Q]: several of one are not
-    independent, and those who have more of them are not all right as often as others.
+    first: Array
+    last: Array
+    label: NDArray[np.int64]
+
+    @property
+    def right(self) -> Bools:
+        """By the first version. [n]"""
+        return correctness(self.first, self.label)[0] == 1
+
+    @property
+    def right_last(self) -> Bools:
+        """By the last version. [n]"""
+        return correctness(self.last, self.label)[0] == 1
+
+
+def suspicions(table: Posteriors, person: NDArray[np.int64] | None = None) -> Iterator[str]:
+    """Whether the original is the model that these records trained, and whether the unseen ones trained it, too.
+
+    One answer counts for each record, or for each `person` [Q]: several of one are not independent, and those who have
+    more of them are not all right as often as others.
     """
     if table.kind is Kind.SCORE or len(table.classes) < 2:
         return
     unit = table.record if person is None else person
-    deleted, unseen = (_once(table.role == role, unit) for role in (Role.DELETED, Role.UNSEEN))
-    first, last = (correctness(table.values[:, version], table.label)[0] == 1 for version in (0, -1))
-    if min(len(deleted), len(unseen)) < FEWEST or min(first[deleted].mean(), first[unseen].mean()) < RIGHT:
-        return
-    if not (_is_more_often(first[unseen], last[deleted]) or _is_beyond(first[unseen])):
-        return
-    yield (
-        f"The original model is right on {share(first[unseen].mean())} of the unseen records, as on "
-        f"{share(first[deleted].mean())} of the deleted ones; the last version, which these did not train, is on "
-        f"{share(last[deleted].mean())} of them. Is the task so easy, or were the unseen records trained on? If they "
-        f"were, they are retained ones: the figures understate what the original model alone gives away, and may "
-        f"understate what the update does. Then bring records that no version was trained on."
-    )
+    deleted, unseen = (_once(table, table.role == role, unit) for role in (Role.DELETED, Role.UNSEEN))
+    if len(deleted.label) >= FEWEST and _is_a_stranger(deleted):
+        yield (
+            f"The original model does not answer as one that the deleted records trained: it is right on "
+            f"{share(deleted.right.mean())} of them, where its posteriors promise "
+            f"{share(deleted.first.max(axis=1).mean())}. Are these its weights, are its answers what they are called, "
+            f"and are the classes the right ones?"
+        )
+    elif min(len(deleted.label), len(unseen.label)) >= FEWEST and _knows_the_unseen(deleted, unseen):
+        yield (
+            f"The original model is right on {share(unseen.right.mean())} of the unseen records, and on "
+            f"{share(deleted.right.mean())} of the deleted ones; the last version, which these did not train, is on "
+            f"{share(deleted.right_last.mean())} of them. Is the task so easy, or the deleted ones harder, or were the "
+            f"unseen records trained on? If they were, they are retained ones: the figures understate what the "
+            f"original model alone gives away, and may understate what the update does. Then bring records that no "
+            f"version was trained on."
+        )
 
 
-def _once(rows: NDArray[np.bool_], unit: NDArray[np.int64]) -> NDArray[np.intp]:
+def _once(table: Posteriors, rows: Bools, unit: NDArray[np.int64]) -> _Answers:
     """Of those rows the first of each unit."""
-    return np.flatnonzero(rows)[np.unique(unit[rows], return_index=True)[1]]
+    own = np.flatnonzero(rows)[np.unique(unit[rows], return_index=True)[1]]
+    values = table.values[own].astype(np.float64)
+    return _Answers(first=values[:, 0], last=values[:, -1], label=table.label[own])
 
 
-def _is_more_often(right: np.ndarray, other: np.ndarray) -> bool:
+def _is_a_stranger(deleted: _Answers) -> bool:
+    """Whether the original is far less often right on records that trained it than it says itself, as no model is that
+    was fitted to them; or what it says of a class is hardly larger at its records than at others.
+    """
+    return _is_overrated(deleted) or _knows_nothing(deleted)
+
+
+def _is_overrated(deleted: _Answers) -> bool:
+    """By the largest posteriors, which are its own account of how often it is right."""
+    high = clopper_pearson(int(deleted.right.sum()), len(deleted.right), confidence=1 - 2 * LEVEL).high
+    return high is not None and high < deleted.first.max(axis=1).mean() - OVERRATED
+
+
+def _knows_nothing(deleted: _Answers) -> bool:
+    """By the mean distance of the true class's posterior from the class's mean, as a share of the largest possible."""
+    n = len(deleted.label)
+    own, mean = np.arange(n), deleted.first.mean(axis=0)
+    more, most = deleted.first[own, deleted.label] - mean[deleted.label], (1 - mean)[deleted.label].mean()
+    error = more.std(ddof=1) / np.sqrt(n)
+    several = (deleted.label != deleted.label[0]).any()
+    return bool(several and more.mean() <= 2 * error and more.mean() + 2 * error < KNOWS * most)
+
+
+def _knows_the_unseen(deleted: _Answers, unseen: _Answers) -> bool:
+    """Unseen records are as new to the original as deleted ones are to the last version: it should be right on no more
+    of them (Fisher's exact test). And on nearly all only where the task is easy, which takes about 200 to be seen.
+    """
+    if _is_more_often(unseen.right, deleted.right_last):
+        return True
+    is_easy = min(deleted.right.mean(), unseen.right.mean()) >= RIGHT
+    return bool(is_easy and min(len(deleted.label), len(unseen.label)) >= FEWEST_EASY and _is_beyond(unseen.right))
+
+
+def _is_more_often(right: Bools, other: Bools) -> bool:
     table = [[right.sum(), (~right).sum()], [other.sum(), (~other).sum()]]
     return float(fisher_exact(table, alternative="greater").pvalue) < LEVEL
 
 
-def _is_beyond(right: np.ndarray) -> bool:
-    low = clopper_pearson(int(right.sum()), len(right), confidence=1 - 2 * LEVEL).low
+def _is_beyond(right: Bools) -> bool:
+    low = clopper_pearson(int(right.sum()), len(right), confidence=1 - 2 * LEVEL_EASY).low
     return low is not None and low > HONEST
