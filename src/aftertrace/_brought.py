@@ -243,7 +243,7 @@ def _of_models(
         table=answered.posteriors,
         person=subjects.person,
         features=features,
-        recipe=_with_columns(recipe_of(models[0], subjects.records), versions),
+        recipe=_with_columns(recipe_of(models[0], subjects.records, later=models[1:]), versions),
         advice=_noted(_person_advice(versions, subjects, likely)),
     )
     return replace(brought, notes=(*subjects.notes, *answered.notes, *_noted(unseen))), opened

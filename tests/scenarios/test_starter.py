@@ -4,6 +4,7 @@ import tomllib
 from contextlib import nullcontext
 from dataclasses import replace
 
+import joblib
 import numpy as np
 import pytest
 from sklearn.compose import ColumnTransformer
@@ -27,6 +28,7 @@ X, Y = load_wine(return_X_y=True)
 TABLE = Records(array=X)
 IMAGES = Records(array=np.zeros((2, 1, 8, 8), dtype=np.float32))
 FOREST = Recipe(name="sklearn.ensemble:RandomForestClassifier", params={"n_estimators": 20}, repeats=True)
+FIXED = RandomForestClassifier(2, random_state=1).fit(X, Y)
 ANSWERS = {
     "data.path": "patients.csv",
     "data.target": "ill",
@@ -163,6 +165,24 @@ def test_an_estimator_says_its_class_and_what_was_changed():
     assert recipe(DecisionTreeClassifier(max_depth=np.int64(3)).fit(X, Y)) == Recipe(
         name="sklearn.tree:DecisionTreeClassifier", params={"max_depth": 3}
     )
+
+
+def test_seeds_are_those_of_all_versions(tmp_path):
+    def procedure(*seeds):
+        fitted = [RandomForestClassifier(2, random_state=seed).fit(X, Y) for seed in seeds]
+        models = [open_model(each) for each in fitted]
+        joblib.dump(fitted[-1], tmp_path / "after.joblib")
+        models[-1] = open_model(tmp_path / "after.joblib", trust_pickle=True)
+        found = starter(Pair(deleted=3, recipe=recipe_of(models[0], TABLE, later=models[1:])))
+        return found.split("[procedure]")[1].split("[scenario]")[0].strip()
+
+    assert procedure(1, np.int64(1)).startswith('seed = "same"  # your models have one fixed seed;')
+    different = 'seed = "fresh"  # your models were trained with different seeds; "same" if you fix yours'
+    for seeds in ((1, 2), (1, None), (None, 1), (1, 2, 1)):
+        assert procedure(*seeds) == different
+    assert procedure(None, None) == 'seed = "fresh"  # a new seed in every training; "same" if you fix yours'
+    other = recipe_of(open_model(FIXED), TABLE, later=[open_model(lambda x: np.full((len(x), 2), 0.5))])
+    assert other.repeats is None
 
 
 def test_none_is_written_where_it_is_no_default():

@@ -1,8 +1,9 @@
 """How a model that was brought could be trained again, as far as it says itself."""
 
 import math
+import numbers
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,28 +25,31 @@ _NOT_LEARNED = ("n_jobs", "random_state", "verbose", "verbosity")
 class Recipe:
     """`name` and `params` as the section `model` of an experiment has them, blank where a person must say.
 
-    `target`, `person`: the columns of classes and persons, where the audit's files have them. `repeats`: every training
-    uses the same seed. `frame`: it takes a table, not an array. `remarks`: what a person must know to complete it, a
-    sentence each.
+    `target`, `person`: the columns of classes and persons, where the audit's files have them. `repeats`: whether every
+    training uses the same seed, None where nothing says so. `frame`: it takes a table, not an array. `remarks`: what a
+    person must know to complete it, a sentence each.
     """
 
     name: str = BLANK
     params: Mapping[str, Any] = field(default_factory=dict)
     target: str = BLANK
     person: str = BLANK
-    repeats: bool = False
+    repeats: bool | None = None
     frame: bool = False
     remarks: tuple[str, ...] = ()
 
 
-def recipe_of(model: Model, records: Records) -> Recipe:
-    """The recipe of an opened model, which was asked about `records`. Paths of files are no part of it."""
+def recipe_of(model: Model, records: Records, *, later: Sequence[Model] = ()) -> Recipe:
+    """The recipe of an opened model, which was asked about `records`, and whose `later` versions say whether it is
+    trained with the same seed every time. Paths of files are no part of it.
+    """
     match model:
         case PickledModel():
-            return recipe_of(model.model, records)
+            return recipe_of(model.model, records, later=later)
         case SklearnModel(estimator=estimator):
             named = getattr(estimator, "feature_names_in_", None) is not None  # scikit-learn's word for a data frame
-            return replace(_of_estimator(estimator), frame=named or not records.is_numeric)
+            found = replace(_of_estimator(estimator), frame=named or not records.is_numeric)
+            return replace(found, repeats=_repeats([_seeds(each) for each in (model, *later)]))
         case TorchModel():
             return _of_network(model, records)
     return Recipe(frame=not records.is_numeric)
@@ -53,21 +57,41 @@ def recipe_of(model: Model, records: Records) -> Recipe:
 
 def _of_estimator(estimator: Any) -> Recipe:
     kind = type(estimator)
-    try:
-        own = estimator.get_params()
-    except Exception:  # other people's code: it may fail with anything
-        own = {}
-    repeats = any(name.split("__")[-1] == "random_state" and isinstance(value, int) for name, value in own.items())
+    own = _parameters(estimator)
     params, name = _changed(kind, own), _import_path(kind)
     if name and params is not None and _can_be_trained(name, params):
-        return Recipe(name=name, params=params, repeats=repeats)
+        return Recipe(name=name, params=params)
     return Recipe(
-        repeats=repeats,
         remarks=(
             f"Your model is a {_described(estimator)}. Write a function that makes one, not yet trained, in a file "
             f'such as training.py, and name it: "training:classifier".',
         ),
     )
+
+
+def _parameters(estimator: Any) -> Mapping[str, Any]:
+    try:
+        return dict(estimator.get_params())
+    except Exception:  # other people's code: it may fail with anything
+        return {}
+
+
+def _seeds(model: Model) -> Mapping[str, Any]:
+    """The seeds by which a model says that it was trained; empty where it says nothing of them."""
+    match model:
+        case PickledModel():
+            return _seeds(model.model)
+        case SklearnModel(estimator=estimator):
+            own = _parameters(estimator).items()
+            return {name: value for name, value in own if name.split("__")[-1] == "random_state"}
+    return {}
+
+
+def _repeats(seeds: Sequence[Mapping[str, Any]]) -> bool | None:
+    """Whether all versions have the same numbers for seeds; None where some say nothing, or none has a number."""
+    if not all(seeds) or not any(isinstance(value, numbers.Integral) for each in seeds for value in each.values()):
+        return None
+    return all(each == seeds[0] for each in seeds)
 
 
 def _changed(kind: type, own: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -111,8 +111,9 @@ def _model(recipe: Recipe) -> str:
 
 def _procedure(recipe: Recipe) -> str:
     if recipe.repeats:
-        return "[procedure]\n" + _line("seed", "same", 'your model has a fixed seed; "fresh": a new one every time')
-    return "[procedure]\n" + _line("seed", "fresh", 'a new seed in every training; "same" if you fix yours')
+        return "[procedure]\n" + _line("seed", "same", 'your models have one fixed seed; "fresh": a new one every time')
+    said = "a new seed in every training" if recipe.repeats is None else "your models were trained with different seeds"
+    return "[procedure]\n" + _line("seed", "fresh", f'{said}; "same" if you fix yours')
 
 
 def _scenario(pair: Pair) -> Iterator[str]:
