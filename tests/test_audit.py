@@ -344,6 +344,25 @@ def test_a_forgotten_person_column_is_asked_about(tmp_path):
     assert not any("looks as if" in question for question in taken.questions)
 
 
+def test_a_person_column_that_is_a_feature_too_is_to_be_copied(tmp_path):
+    patient = np.arange(N) // 2
+    advice = "Column 'patient_id' says whose record each is, and is then no feature: copy it under another name, and"
+    files = frames(tmp_path, patient_id=patient, copied=patient)
+    takers = [LogisticRegression(C=c).fit(pd.DataFrame(X, columns=["f0", "f1", "patient_id"]), LABEL) for c in (1, 2)]
+    with pytest.raises(InputError, match=f"records lack 1 of these: 'patient_id'; .* {advice} give that as `person_co"):
+        aftertrace.audit(*takers, **files, person_column="patient_id")
+    assert aftertrace.audit(*takers, **files, person_column="copied").result.unit == "person"
+    with pytest.raises(InputError, match="5 features as input.*" + advice):
+        aftertrace.audit(
+            *[LogisticRegression(C=c).fit(np.column_stack([X, patient, patient]), LABEL) for c in (1, 2)],
+            **files,
+            person_column="patient_id",
+        )
+    with pytest.raises(InputError, match="records lack 1 of these: 'f9'") as caught:
+        aftertrace.audit(*[fitted(["f0", "f1", "f9"], c) for c in (1, 2)], **files, person_column="patient_id")
+    assert "copy it" not in str(caught.value)
+
+
 def test_a_forgotten_person_column_may_be_why_a_model_fails(tmp_path):
     files = frames(tmp_path, patient_id=np.arange(N) // 2)
     with pytest.raises(InputError, match="expecting 3 features.* Column 'patient_id' looks as if it said whose record"):

@@ -16,9 +16,9 @@ from aftertrace._spelling import some
 from aftertrace._titles import shown, version_titles
 from aftertrace.errors import InputError
 from aftertrace.interchange import read_sacro
-from aftertrace.models import SCORES, Subjects, ask, log_values, open_model, read_subjects
+from aftertrace.models import SCORES, Model, Subjects, ask, log_values, open_model, read_subjects
 from aftertrace.models._files import first_line
-from aftertrace.models._likely_persons import likely_person, taken_by
+from aftertrace.models._likely_persons import is_feature, likely_person, taken_by
 from aftertrace.models._own_features import own_features
 from aftertrace.models._persons import person_names
 from aftertrace.posteriors import (
@@ -231,7 +231,8 @@ def _of_models(
         outputs=versions.outputs,
         classes=versions.classes,
         names=version_titles(versions.references, "model"),
-        unsuited=_person_advice(versions, subjects, likely_person(subjects.records, subjects.role, named=True)),
+        unsuited=_person_advice(versions, subjects, likely_person(subjects.records, subjects.role, named=True))
+        or _copy_advice(versions, subjects, models),
         progress=progress,
     )
     likely = likely_person(subjects.records, subjects.role, taken=taken_by(models[0], subjects.records))
@@ -255,6 +256,19 @@ def _person_advice(versions: Versions, subjects: Subjects, column: str | None) -
         return ""
     said = f"`person_column={column!r}`" if _are_files(versions) else "`person`, whom each record is about"
     return f"Column {column!r} looks as if it said whose record each is: give {said}, so that persons are judged."
+
+
+def _copy_advice(versions: Versions, subjects: Subjects, models: Sequence[Model]) -> str:
+    """What is said where models do not take the records, as the column of persons is one of their features too."""
+    column = versions.person_column
+    if subjects.person is None or not _are_files(versions):
+        return ""
+    if not any(is_feature(model, column, subjects.records) for model in models):
+        return ""
+    return (
+        f"Column {column!r} says whose record each is, and is then no feature: copy it under another name, and give "
+        f"that as `person_column`."
+    )
 
 
 def _subjects(versions: Versions, key: bytes) -> Subjects:

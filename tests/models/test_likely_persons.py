@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from aftertrace.models import Records, open_model
-from aftertrace.models._likely_persons import likely_person, taken_by
+from aftertrace.models._likely_persons import is_feature, likely_person, taken_by
 from aftertrace.posteriors._columns import is_of_persons, is_persons_number
 
 N = 120
@@ -131,4 +131,10 @@ def test_which_columns_models_take(tmp_path):
         (tmp_path / "alone.onnx", ("blood sugar",)),
         (lambda x: x, None),
     ):
-        assert taken_by(open_model(reference, trust_pickle=True), records) == expected
+        model, without = open_model(reference, trust_pickle=True), Records(columns={"age": PERSON, "ward": PERSON})
+        assert taken_by(model, records) == expected
+        wanted = [name for name in ("blood sugar", "patient_id") if is_feature(model, name, without)]
+        if reference is nameless:
+            assert wanted == ["blood sugar", "patient_id"]  # it has one column more, and knows no names
+        else:
+            assert wanted == (["blood sugar"] if expected not in (None, everything) else [])

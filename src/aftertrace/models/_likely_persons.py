@@ -61,6 +61,19 @@ def taken_by(model: Model, records: Records) -> Collection[str] | None:
     return None
 
 
+def is_feature(model: Model, column: str, records: Records) -> bool:
+    """Whether a model was fitted on a `column` that `records` lack, as it says whose each is; not all models say it."""
+    match model:
+        case PickledModel():
+            return is_feature(model.model, column, records)
+        case SklearnModel():
+            own = model.names()
+            return column in own if own else model.n_features == len(records.columns or ()) + 1
+        case OnnxModel():
+            return model.takes(column)
+    return False
+
+
 def _repeats(column: NDArray[np.generic]) -> float:
     """The share of records whose value another one has; 0 where values cannot stand for persons."""
     there = _values(column)

@@ -70,8 +70,12 @@ class OnnxModel:
 
     def wanted(self, records: Records) -> tuple[str, ...]:
         """The columns of the records that it takes, all where it takes them together."""
-        columns, inputs = tuple(records.columns or ()), {each.name for each in self.session.get_inputs()}
-        return tuple(name for name in columns if not inputs.isdisjoint((name, _written(name)))) or columns
+        columns = tuple(records.columns or ())
+        return tuple(filter(self.takes, columns)) or columns
+
+    def takes(self, column: str) -> bool:
+        """Whether an input is called as the column is."""
+        return not {each.name for each in self.session.get_inputs()}.isdisjoint((column, _written(column)))
 
     def _run(self, given: Mapping[str, NDArray[Any]]) -> Floats:
         (answer,) = self.session.run([self.output.name], given)

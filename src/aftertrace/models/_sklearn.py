@@ -52,18 +52,23 @@ class SklearnModel:
 
     def wanted(self, records: Records) -> tuple[str, ...]:
         """The columns of the records that it takes: those that it was fitted on, all where it knows no names."""
-        own = self._named()
+        own = self.names()
         if own and not _made_up(own, records):
             return tuple(name for name in records.columns or () if name in own or name.replace(" ", "_") in own)
         return tuple(records.columns or ())
 
-    def _named(self) -> list[str]:
+    def names(self) -> list[str]:
         """The columns that it was fitted on, if these had names."""
         return [str(each) for each in getattr(self.estimator, "feature_names_in_", ())]
 
+    @property
+    def n_features(self) -> int | None:
+        """How many columns it was fitted on, if it says so."""
+        return getattr(self.estimator, "n_features_in_", None)
+
     def _as_fitted(self, records: Records) -> Any:
         """An array [Q, F], or a data frame."""
-        wanted = self._named()
+        wanted = self.names()
         if wanted and not _made_up(wanted, records):
             return _frame(records, wanted, type(self.estimator).__name__)
         return records.as_array() if records.is_numeric else records.as_frame()
