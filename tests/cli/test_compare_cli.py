@@ -47,7 +47,8 @@ def test_an_audit_again_and_a_wider_limit(audits, tmp_path):
 
 
 def test_a_budget_that_is_overspent(audits):
-    assert compare(*audits, "--budget", "0.01").exit_code == 1
+    for budget, code in (("0.01", 1), ("0.0499", 1), ("0.05", 0), ("0.0501", 0)):
+        assert compare(*audits, "--budget", budget).exit_code == code
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_what_is_left_is_spent_to_the_end_and_no_further():
     for audits in (1, 4, 12):
         more = [result(confidence=found.confidence_for(audits))] * audits
         spent = history(result(), result(), *more, budget=0.1)
-        assert spent.left == pytest.approx(0, abs=1e-12)
+        assert spent.left == 0
     for _ in range(8):  # nobody knows how many
         found = History.of(
             [*((each.name, result(confidence=1 - 2 * each.false_pass)) for each in found.releases),
@@ -121,6 +121,18 @@ def test_nothing_is_left():
     assert found.confidence_for(1) is None
     assert found.confidence_for(None) is None
     assert "Of the error budget of 10 %, nothing is left." in flat(history_text(found))
+
+
+def test_a_budget_that_is_just_spent_is_not_overspent():
+    """Four times (1 - .95) / 2 is a little more than .1 to a computer."""
+    for confidence, audits, budget in ((0.95, 4, 0.1), (0.9, 3, 0.15), (0.95, 2, 0.05)):
+        found = history(*[result(confidence=confidence)] * audits, budget=budget)
+        assert math.copysign(1, found.left) == 1
+        assert found.left == 0
+        assert found.confidence_for(1) is None
+        assert "nothing is left." in flat(history_text(found))
+        assert history(*[result(confidence=confidence)] * audits, budget=budget - 1e-6).left < 0
+        assert history(*[result(confidence=confidence)] * audits, budget=budget + 1e-6).left > 0
 
 
 def test_a_wide_budget_asks_for_no_confidence():

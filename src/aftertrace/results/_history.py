@@ -18,6 +18,8 @@ from aftertrace.store import RunFolder
 
 _SIMULATED = ("seed", "model", "procedure", "scenario", "shadow", "defense")
 MOVER = "difference of independent estimates, recovered from their intervals (Zou and Donner)"
+ROUNDING = 1e-9
+"""How far off a sum of chances may be, which are no round numbers of binary digits: (1 - .95) / 2 is more than .025."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,8 +151,11 @@ class History:
 
     @property
     def left(self) -> float | None:
-        """What remains of the budget; below 0 where more was spent."""
-        return None if self.budget is None else self.budget - self.false_passes
+        """What remains of the budget; below 0 where more was spent, and 0 where it was spent but for rounding."""
+        if self.budget is None:
+            return None
+        left = self.budget - self.false_passes
+        return left if abs(left) > ROUNDING else 0.0
 
     def confidence_for(self, audits: int | None) -> float | None:
         """The confidence of intervals with which so many further audits just spend what is left, each the same part.
