@@ -256,6 +256,29 @@ def test_exit_codes(monkeypatch, error, code, text):
     assert ("Traceback" in done.stderr) == (code == ExitCode.DEFECT)
 
 
+@pytest.mark.parametrize(
+    ("part", "words", "says"),
+    [
+        ("aftertrace._api.run", ["run", "demo"], " Finished units are kept: run the same command again to go on."),
+        ("aftertrace._exposed.exposure", ["exposure", "iris"], " Finished units are kept: run the same command again"),
+        (
+            "aftertrace._audit.audit",
+            ["audit", "--before", "a", "--after", "b"],
+            " Nothing was judged. Shadow models and",
+        ),
+        ("aftertrace.trainers.compile_all", ["compile"], ""),
+    ],
+)
+def test_what_is_kept_of_interrupted_work(monkeypatch, part, words, says):
+    """An audit keeps no units, which it must not claim."""
+    monkeypatch.setattr(part, raising(KeyboardInterrupt()))
+    done = invoke(*words)
+    assert done.exit_code == ExitCode.INTERRUPTED
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"aftertrace: interrupted.{says}")
+    assert ("units" in last) == ("units" in says)
+
+
 def test_listings():
     for what in ("attacks", "models", "procedures", "examples"):
         done = invoke("list", what)

@@ -30,6 +30,16 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+_UNITS = "Finished units are kept: run the same command again to go on."
+_KEPT = {
+    "run": _UNITS,
+    "reproduce": _UNITS,
+    "exposure": _UNITS,
+    "audit": "Nothing was judged. Shadow models and answers of endpoints are kept; the next call begins all else anew.",
+}
+"""What a command that is interrupted leaves of its work, by its function; others leave nothing."""
+
+
 def guarded(command: Callable[..., ExitCode]) -> Callable[..., None]:
     """A command that returns an exit code, as typer wants it; errors of use become one line each."""
 
@@ -44,7 +54,7 @@ def guarded(command: Callable[..., ExitCode]) -> Callable[..., None]:
             _say(text if isinstance(error, ExperimentError) else f"aftertrace: {text}")
         except KeyboardInterrupt:
             code = ExitCode.INTERRUPTED
-            _say("aftertrace: interrupted. Finished units are kept: run the same command again to go on.")
+            _say(f"aftertrace: interrupted. {_KEPT.get(command.__name__, '')}".rstrip())
         except BrokenPipeError:  # the reader of our output has gone, as `| head` does
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = ExitCode.OK
