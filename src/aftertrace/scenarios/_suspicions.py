@@ -23,7 +23,7 @@ HONEST = 0.98
 LEVEL, LEVEL_EASY = 0.001, 0.02
 """The chance of a question where unseen records are as new as they should be; and where a model is just so honest."""
 OVERRATED = 0.1
-"""By so much a model that was fitted to records does not rate itself above what it does on them."""
+"""By so much few models rate themselves above what they do on records that they were fitted to."""
 KNOWS = 0.1
 """The share of what there is to know of their classes that any model worth an audit knows."""
 
@@ -61,8 +61,8 @@ def suspicions(table: Posteriors, person: NDArray[np.int64] | None = None) -> It
         yield (
             f"The original model does not answer as one that the deleted records trained: it is right on "
             f"{share(deleted.right.mean())} of them, where its posteriors promise "
-            f"{share(deleted.first.max(axis=1).mean())}. Are these its weights, are its answers what they are called, "
-            f"and are the classes the right ones?"
+            f"{share(deleted.first.max(axis=1).mean())}. Is it so poor or so sure of itself, or are these not its "
+            f"weights, its answers not what they are called, or the classes those of others?"
         )
     elif min(len(deleted.label), len(unseen.label)) >= FEWEST and _knows_the_unseen(deleted, unseen):
         yield (
@@ -83,8 +83,8 @@ def _once(table: Posteriors, rows: Bools, unit: NDArray[np.int64]) -> _Answers:
 
 
 def _is_a_stranger(deleted: _Answers) -> bool:
-    """Whether the original is far less often right on records that trained it than it says itself, as no model is that
-    was fitted to them; or what it says of a class is hardly larger at its records than at others.
+    """Whether the original is far less often right on records that trained it than it says itself, as few models are (naive
+    Bayes may be); or what it says of a class is hardly larger at its records than at others.
     """
     return _is_overrated(deleted) or _knows_nothing(deleted)
 
