@@ -272,6 +272,25 @@ def test_notes(tmp_path):
     assert any(note.startswith("1 deleted record has the same content") for note in notes)
 
 
+def test_rows_that_stand_twice_are_counted(tmp_path):
+    """Equal people exist: no refusal; and numbers of records, classes, roles or persons tell rows apart."""
+    bare = table().drop(columns="record")
+    again = pd.concat([bare, bare.iloc[:3], bare.iloc[:1]])
+    files = written(tmp_path, deleted=again, unseen=table(100).drop(columns="record"))
+    (note,) = read_subjects(files).notes
+    assert note.startswith(f"4 of {2 * N + 4} records repeat another one in all columns.")
+    numbered = written(tmp_path, deleted=table(age=7, town="t"), unseen=table(100))
+    assert read_subjects(numbered).notes == ()
+    tables = {"deleted": bare.assign(age=7, town="t"), "unseen": table(100).drop(columns="record")}
+    (note,) = read_subjects(written(tmp_path, **tables)).notes
+    assert note.startswith(f"{N - 2} of {2 * N} records repeat")  # all but one of either class
+    persons = {name: frame.assign(person=[f"{name}{k}" for k in range(N)]) for name, frame in tables.items()}
+    assert read_subjects(written(tmp_path, **persons)).notes == ()
+    x = np.arange(2 * N).reshape(N, 2)
+    (note,) = Subjects.of(deleted=(x[[0, 0, 1]], [0, 0, 0]), unseen=(x[2:], [0] * (N - 2))).notes
+    assert note.startswith(f"1 of {N + 1} records repeats another one")
+
+
 def test_columns_of_records():
     records = Records(columns={"n": np.array([1, None, 2.5], dtype=object), "s": np.array(["a", "b", "c"])})
     np.testing.assert_array_equal(records.columns["n"], [1, np.nan, 2.5])

@@ -1,7 +1,7 @@
 """Whom an audit asks about."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -75,7 +75,7 @@ class Subjects:
         records = joined_records(parts)
         role = np.concatenate([part.role for part in parts])
         label = np.concatenate([part.labels() for part in parts])
-        is_said(parts, "record")
+        are_named = is_said(parts, "record")
         names = [name for part in parts for name in part.names()]
         persons = [name for part in parts for name in part.person or ()] if is_said(parts, "person") else None
         if not (role == Role.DELETED).any() or not (role == Role.UNSEEN).any():
@@ -83,14 +83,17 @@ class Subjects:
         _check_once(names, role)
         if persons is not None:
             _check_persons(persons, role)
+        content, left = records.contents(), joined_left(parts)
+        known = [column for column in (label, role, persons, left) if column is not None]
+        again = () if are_named else _again(zip(content.tolist(), *known, strict=True))
         return cls(
             records=records,
             label=label,
             role=role,
             record=pseudonyms(names, key),
             person=None if persons is None else pseudonyms(persons, key),
-            left=joined_left(parts),
-            notes=_notes(records, role),
+            left=left,
+            notes=(*_notes(content, role), *again),
         )
 
 
@@ -132,8 +135,8 @@ def _torn(names: Sequence[str], role: NDArray[np.int8]) -> Iterator[tuple[str, s
             yield name, Role(int(other)).name.lower(), Role(int(own)).name.lower()
 
 
-def _notes(records: Records, role: NDArray[np.int8]) -> tuple[str, ...]:
-    same, deleted = _alike(records, role), int((role == Role.DELETED).sum())
+def _notes(content: NDArray[np.object_], role: NDArray[np.int8]) -> tuple[str, ...]:
+    same, deleted = _alike(content, role), int((role == Role.DELETED).sum())
     if not same:
         return ()
     if 2 * same > deleted:
@@ -147,8 +150,20 @@ def _notes(records: Records, role: NDArray[np.int8]) -> tuple[str, ...]:
     )
 
 
-def _alike(records: Records, role: NDArray[np.int8]) -> int:
+def _alike(content: NDArray[np.object_], role: NDArray[np.int8]) -> int:
     """Deleted records whose content an unseen one has too."""
-    content = records.contents()
     unseen = set(content[role == Role.UNSEEN].tolist())
     return sum(each in unseen for each in content[role == Role.DELETED].tolist())
+
+
+def _again(rows: Iterable[tuple[Any, ...]]) -> tuple[str, ...]:
+    """A note on rows that repeat another one in all that is said, as far as nothing says that they are others'."""
+    counts = Counter(rows)
+    repeated = counts.total() - len(counts)
+    if not repeated:
+        return ()
+    return (
+        f"{repeated} of {counts.total()} records repeat{'s' if repeated == 1 else ''} another one in all columns. "
+        f"Equal people are no mistake; rows that stand twice count twice, and intervals are then too narrow: leave "
+        f"them out. Names of records, in a column 'record', say that all are different ones.",
+    )
