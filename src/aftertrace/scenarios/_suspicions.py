@@ -83,8 +83,8 @@ def _once(table: Posteriors, rows: Bools, unit: NDArray[np.int64]) -> _Answers:
 
 
 def _is_a_stranger(deleted: _Answers) -> bool:
-    """Whether the original is far less often right on records that trained it than it says itself, as few models are (naive
-    Bayes may be); or what it says of a class is hardly larger at its records than at others.
+    """Whether the original is far less often right on records that trained it than it says itself, as few models are
+    (naive Bayes may be); or what it says of a class is hardly larger at its records than at others.
     """
     return _is_overrated(deleted) or _knows_nothing(deleted)
 
