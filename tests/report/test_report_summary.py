@@ -371,3 +371,14 @@ def test_what_is_exchanged_is_looked_at_first(audit):
     assert "are not exchanged" not in "\n".join(advice(under))
     lines = list(advice(replace(under, settings={})))
     assert lines[1] == "First make sure that before and after, or deleted and unseen, are not exchanged."
+
+
+def test_who_is_asked_about_at_several_pairs_is_counted_by_queries(audit):
+    counts = audit.result.counts
+    assert f"{counts.deleted} queries of deleted and {counts.unseen} of unseen records." in summary(audit.result).size
+    one = replace(audit.result, counts=replace(counts, originals=1, pairs=1))
+    assert f"{counts.deleted} deleted and {counts.unseen} unseen records queried." in summary(one).size
+    update = UpdateCost(queries=100, before=0.8, after=0.8, lost=interval(0.0, -0.1, 0.1))
+    said = [next(release_sentences(replace(each, update=update))) for each in (audit.result, one)]
+    assert said[0].startswith("Accuracy at 100 queries of unseen records: ")
+    assert said[1].startswith("Accuracy on 100 unseen records: ")

@@ -35,14 +35,14 @@ def release_sentences(result: Result) -> Iterator[str]:
     if result.update is not None:
         update = result.update
         yield (
-            f"Accuracy on {update.queries} unseen {result.unit}s: {share(update.before)} before the update, "
+            f"Accuracy {_at_unseen(update.queries, result)}: {share(update.before)} before the update, "
             f"{share(update.after)} after it; {_lost(update.lost)}."
         )
     if result.utility is not None:
         cost = result.utility
         yield (
-            f"The defense costs {_told(cost.accuracy_lost, _shares(cost.accuracy_lost))} of accuracy on "
-            f"{cost.queries} unseen {result.unit}s ({share(cost.accuracy)} without, {share(cost.defended_accuracy)} "
+            f"The defense costs {_told(cost.accuracy_lost, _shares(cost.accuracy_lost))} of accuracy "
+            f"{_at_unseen(cost.queries, result)} ({share(cost.accuracy)} without, {share(cost.defended_accuracy)} "
             f"with it) and adds {_told(cost.brier_added, _interval(cost.brier_added, digits=3))} to the Brier score, "
             f"the mean squared distance from the truth: 0 is certain and right, 2 certain and wrong."
         )
@@ -59,9 +59,15 @@ def _lost(found: Interval) -> str:
 
 
 def queried(result: Result) -> str:
-    """How many records are compared."""
+    """How many records are compared; at several pairs the same one may be queried more than once."""
     counts, who = result.counts, result.attacked.name.lower()
+    if counts.pairs > 1:
+        return f"{getattr(counts, who)} queries of {who} and {counts.unseen} of unseen {result.unit}s"
     return f"{getattr(counts, who)} {who} and {counts.unseen} unseen {result.unit}s queried"
+
+
+def _at_unseen(n: int, result: Result) -> str:
+    return f"at {n} queries of unseen {result.unit}s" if result.counts.pairs > 1 else f"on {n} unseen {result.unit}s"
 
 
 def why_no_interval(note: str) -> str:
