@@ -254,6 +254,11 @@ def test_pages_made_from_the_code_are_as_it_says():
         assert (ROOT / "docs" / f"{name}.md").read_text() == text, f"docs/{name}.md: run `make docs`"
 
 
+def test_examples_of_the_code_are_no_running_text():
+    text = re.sub(r"^```.*?^```$", "", (ROOT / "docs" / "api.md").read_text(), flags=re.MULTILINE | re.DOTALL)
+    assert not re.findall(r"^(?:[\w, ]+ = |if |\w[\w.]*\(.*\)(?: *#.*)?$).*", text, flags=re.MULTILINE)
+
+
 def test_links_lead_somewhere():
     for page in PAGES:
         for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):

@@ -32,7 +32,6 @@ PACKAGES = (
     "errors",
 )
 _SELF = ("self", "cls")
-_CODE = re.compile(r"import |from |print\(|[\w, .]+ = |\w+\.\w+\(")
 API = """# Python interface
 
 Everything public, from the code's own words. Names that start with an underscore are not public, and may change.
@@ -166,10 +165,19 @@ def _docstring(text: str) -> Iterator[str]:
     for paragraph in re.split(r"\n\s*\n", text):
         if not paragraph:
             continue
-        if paragraph.startswith((">>>", "    ")) or all(map(_CODE.match, paragraph.splitlines())):
+        if paragraph.startswith((">>>", "    ")) or _is_code(paragraph):
             yield f"```text\n{textwrap.dedent(paragraph)}\n```\n"
         else:
             yield f"{paragraph}\n"
+
+
+def _is_code(paragraph: str) -> bool:
+    """Whether it is Python that does something, as sentences are not."""
+    try:
+        nodes = ast.walk(ast.parse(paragraph))
+    except SyntaxError:
+        return False
+    return any(isinstance(node, ast.Assign | ast.Call | ast.Import | ast.ImportFrom) for node in nodes)
 
 
 def _commands(app: typer.Typer, path: str) -> Iterator[str]:
