@@ -141,6 +141,17 @@ def test_bad_changes(change, message):
         Experiment.from_toml("demo", changes=[change])
 
 
+def test_a_folder_is_no_experiment(tmp_path):
+    """One of a run holds its experiment, one of an audit perhaps the start of one."""
+    says = f"{tmp_path}: must be an experiment file or an example, and is a folder"
+    for name in (None, "simulation.toml", "experiment.toml"):
+        if name is not None:
+            (tmp_path / name).touch()
+        with pytest.raises(ExperimentError) as caught:
+            Experiment.from_toml(tmp_path)
+        assert str(caught.value) == (says if name is None else f"{says} (is '{tmp_path / name}' meant?)")
+
+
 def test_files_that_are_not_toml(tmp_path):
     path = tmp_path / "x.toml"
     path.write_text("seed = ")

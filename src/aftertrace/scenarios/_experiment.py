@@ -13,13 +13,14 @@ from aftertrace.attacks import Attack
 from aftertrace.data import DataSpec
 from aftertrace.defenses import Defense, parse_defense
 from aftertrace.errors import ExperimentError
-from aftertrace.posteriors._readable import is_file
+from aftertrace.posteriors._readable import is_file, is_folder
 from aftertrace.procedures import Retrain, Sisa
 from aftertrace.results import Limits
 from aftertrace.scenarios._blanks import require_filled
 from aftertrace.scenarios._ranges import range_problems
 from aftertrace.scenarios._reading import read_data, read_section
 from aftertrace.scenarios._settings import AttackSettings, ProcedureSettings, Scenario, ShadowSettings, VerdictSettings
+from aftertrace.scenarios._starter import SIMULATION
 from aftertrace.scenarios._toml import read_toml, table_of
 from aftertrace.trainers import Model, Seeding
 
@@ -141,6 +142,10 @@ def find_experiment(source: str | Path) -> Path:
     known = examples()
     if str(source) in known:
         return known[str(source)]
+    if is_folder(path):
+        inside = [path / name for name in ("experiment.toml", SIMULATION) if is_file(path / name)]
+        meant = f" (is {str(inside[0])!r} meant?)" if inside else ""
+        raise ExperimentError([f"must be an experiment file or an example, and is a folder{meant}"], source=str(source))
     raise ExperimentError(
         [
             f"there is no such file or example{nearest_file(path) or nearest(str(source), known)}; examples are "
