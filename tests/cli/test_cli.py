@@ -417,7 +417,7 @@ def test_a_full_disk(tmp_path):
     try:
         done = subprocess.run(demo(disk / "run"), capture_output=True, text=True, check=False)
         assert done.returncode == ExitCode.WRONG_USE
-        assert "no space left on the disk. Finished units are kept" in done.stderr
+        assert "no space left on the disk. Make room and run the same command" in done.stderr
         assert "Traceback" not in done.stderr
         assert list((disk / "run" / "posteriors").glob("*.parquet"))
         subprocess.run(["mount", "-o", "remount,size=20m", disk], check=True)

@@ -155,10 +155,10 @@ def _trend(history: History) -> Iterator[str]:
         words = (
             f"{own.note}."
             if own.low is None or own.high is None
-            else f"{percent(own.confidence)} interval {own.low:+.2f} to {own.high:+.2f}"
+            else f"{percent(own.confidence)} interval {own.low:+z.2f} to {own.high:+z.2f}"
             + (", which holds 0: no change is shown." if own.low <= 0 <= own.high else ", which does not hold 0.")
         )
-        yield f"AUC from {change.since} to {last}: {own.estimate:+.2f}; {words}"
+        yield f"AUC from {change.since} to {last}: {own.estimate:+z.2f}; {words}"
 
 
 def _beside(history: History) -> Iterator[str]:

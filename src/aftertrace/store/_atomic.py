@@ -68,6 +68,6 @@ def unwritable(path: Path, error: OSError) -> StoreError:
     """What is said where the disk says no."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreError(
-            f"{path}: no space left on the disk. Finished units are kept: make room and run the same command again."
+            f"{path}: no space left on the disk. Make room and run the same command again: what a run finished is kept."
         )
     return StoreError(f"{path}: cannot be written ({error.strerror}). Choose another folder.")
