@@ -668,7 +668,7 @@ def test_a_file_that_cannot_be_read(monkeypatch):
 
 @pytest.mark.parametrize("option", ["--junit", "--sarif", "--pdf"])
 def test_outputs_replace_no_input_and_are_checked_first(option):
-    for content in ("x,y\n1,2\n", "def model(x): ...\n", "<testsuites name='another'/>"):
+    for content in ("x,y\n1,2\n", "def model(x): ...\n", "<testsuites name='another'/>", "%PDF-1.4\na thesis\n"):
         Path("own").write_text(content)
         refused(
             *POSTERIORS, option, "own", says=f"{option} must be a new file, or what an earlier call wrote; got own,"
@@ -688,6 +688,7 @@ def test_outputs_replace_no_file_of_the_audits_folder(option):
     judged(*POSTERIORS, "--out", "run")
     there = Path("run/result.json").read_bytes()
     refused(*POSTERIORS, "--out", "run", option, "run/result.json", says="which the audit writes")
+    refused(*POSTERIORS, "--out", "run", option, "run/certificate.json", says="which the audit writes")
     assert Path("run/result.json").read_bytes() == there
     done = CliRunner().invoke(app, ["report", "run", option, "run/result.json"])
     assert "run/result.json, which the audit writes. Choose another." in done.stderr

@@ -38,8 +38,10 @@ def canonical(value: object) -> Any:
             return value
         case Enum():
             return value.value
+        case np.ndarray() if value.dtype.hasobject:  # it holds addresses of its content
+            return {"array": canonical(value.tolist()), "shape": list(value.shape), "type": value.dtype.str}
         case np.ndarray():
-            content = hashlib.sha256(np.ascontiguousarray(value).data).hexdigest()
+            content = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
             return {"array": content, "shape": list(value.shape), "type": value.dtype.str}
         case np.generic() if not isinstance(value.item(), np.generic):  # as a long double is, which Python has not
             return canonical(value.item())

@@ -264,7 +264,7 @@ def test_exit_codes(monkeypatch, error, code, text):
         (
             "aftertrace._audit.audit",
             ["audit", "--before", "a", "--after", "b"],
-            " Nothing was judged. Shadow models and",
+            " What was not judged yet is lost. Shadow models and",
         ),
         ("aftertrace.trainers.compile_all", ["compile"], ""),
     ],

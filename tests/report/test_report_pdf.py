@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from aftertrace.cli._outputs import Outputs
 from aftertrace.errors import InputError
 from aftertrace.report import to_pdf
 
@@ -21,13 +22,15 @@ def paper(shown):
     return weasyprint.HTML(string=shown).render().pages
 
 
-def test_it_is_a_tagged_pdf_and_leaves_no_word_in_the_log(shown, caplog):
+def test_it_is_a_tagged_pdf_and_leaves_no_word_in_the_log(shown, caplog, tmp_path):
     with caplog.at_level(logging.WARNING):
         content = to_pdf(shown)
     assert content.startswith(b"%PDF-")
     streams = re.findall(rb"stream\n(x\xda.*?)\nendstream", content, flags=re.DOTALL)
     assert any(b"/StructTreeRoot" in zlib.decompress(each) for each in streams)
     assert caplog.records == []
+    (tmp_path / "report.pdf").write_bytes(content)
+    Outputs(junit=None, sarif=None, pdf=tmp_path / "report.pdf").make_way(out=None)  # one of its own may be replaced
 
 
 def test_it_says_what_the_page_says_on_few_pages_and_shows_no_control(audit, paper):

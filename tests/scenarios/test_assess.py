@@ -142,6 +142,18 @@ def test_an_audit_of_few_deletions_has_few_planted_ones():
         assert verdict.verdict.outcome is (Outcome.NOT_SHOWN if found else Outcome.INCONCLUSIVE)
 
 
+def test_nothing_is_shown_by_a_single_unseen_record():
+    """No leak can be planted there, and all are told apart."""
+    table = simulated_posteriors(leak=30, seed=1, originals=1, pairs=20)
+    table = replace(table, pair=np.zeros(len(table), dtype=np.int64))
+    one = table.select(np.append(np.flatnonzero(table.is_attacked), np.flatnonzero(~table.is_attacked)[0]))
+    judgement = Judgement(attack="LogitDrop", confidence=0.95, seed=0)
+    found = assess(None, one, [LogitDrop()], judgement, engine=InProcess(), progress=lambda *_: None)
+    assert found.attacks[0].auc.estimate == 1
+    assert found.verdict.outcome is Outcome.INCONCLUSIVE
+    assert "no planted leak of AUC 0.65 can be found among so few records" in found.verdict.sentence
+
+
 def test_a_planted_leak_that_is_not_found_makes_no_leak_shown_inconclusive():
     tiny = [judged(0, seed=seed, originals=6, pairs=4, shadow=False) for seed in range(20)]
     for found in tiny:

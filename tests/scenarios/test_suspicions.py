@@ -10,13 +10,13 @@ from aftertrace.report._advice import advice
 from aftertrace.scenarios._suspicions import suspicions
 
 
-def answers(right):
+def answers(right, released=0.9):
     """Posteriors of class 0, which all records are of, that are right where it says. [Q, 2]"""
-    share = np.where(right, 0.9, 0.2)
+    share = np.where(right, released, 0.2 if released < 1 else 0)
     return np.column_stack([share, 1 - share])
 
 
-def table(*, unseen, deleted=100, known=1.0, honest=0.8, forgotten=None, seed=0, times=(1, 1)):
+def table(*, unseen, deleted=100, known=1.0, honest=0.8, forgotten=None, seed=0, times=(1, 1), released=0.9):
     """`known`, `honest`: how often the original is right on the deleted and the unseen ones; `forgotten`: the last.
 
     `times` each deleted and each unseen record is asked, with one answer to all.
@@ -24,7 +24,7 @@ def table(*, unseen, deleted=100, known=1.0, honest=0.8, forgotten=None, seed=0,
     rng = np.random.default_rng(seed)
     share = np.repeat([known, honest], [deleted, unseen])
     later = np.repeat([honest if forgotten is None else forgotten, honest], [deleted, unseen])
-    before, after = (answers(rng.random(deleted + unseen) < each) for each in (share, later))
+    before, after = (answers(rng.random(deleted + unseen) < each, released) for each in (share, later))
     role = np.repeat(["deleted", "unseen"], [deleted, unseen])
     record = np.repeat(np.arange(deleted + unseen), np.repeat(times, [deleted, unseen]))
     return Posteriors.from_pair(
@@ -88,7 +88,19 @@ def test_labels_of_others_and_weights_that_learned_nothing_are_asked_about():
     assert "right on" in asked(sharp=10.0, dealt=True)[0]
 
 
-@pytest.mark.parametrize("sharp", [0.2, 1.0, 10.0])
+def test_labels_alone_promise_nothing():
+    """A model that is right on three of four and says no more than a class is as good as it says."""
+    assert not list(suspicions(table(unseen=100, known=0.75, honest=0.75, released=1.0)))
+
+
+def test_a_class_that_was_forgotten_is_forgotten_for_unseen_records_too():
+    rng = np.random.default_rng(0)
+    first, last = (answers(rng.random(160) < share) for share in (0.98, 0.65))
+    role = ["deleted"] * 80 + ["unseen"] * 80
+    assert not list(suspicions(Posteriors.from_pair(first, last, label=np.zeros(160, dtype=int), role=role)))
+
+
+@pytest.mark.parametrize("sharp", [0.05, 0.2, 1.0, 10.0])
 @pytest.mark.parametrize("classes", [(0.5, 0.3, 0.2), (0.96, 0.02, 0.02)])
 @pytest.mark.parametrize("n", [20, 60, 300])
 def test_models_that_are_as_good_as_they_say_are_not(sharp, classes, n):

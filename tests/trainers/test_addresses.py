@@ -208,7 +208,12 @@ def test_modules_in_a_zip(name, tmp_path, monkeypatch):
 def test_a_file_that_cannot_be_read(address, tmp_path):
     address(OWN_CLASS + "def classifier():\n    return Own()\n")
     made = sys.modules["own_training"].classifier()
+    assert digest(SklearnTrainer(made)) == digest(SklearnTrainer(made))
+    (tmp_path / "own_training.py").write_text("edited, and not loaded: what runs is what it was")
+    before = digest(SklearnTrainer(made))
     (tmp_path / "own_training.py").unlink()
+    assert digest(SklearnTrainer(made)) == before
+    _own_modules._TEXTS.clear()
     with pytest.raises(UnsupportedError, match=r"own_training.py: must be a file .*No such file.* Put it back"):
         digest(SklearnTrainer(made))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from os import SEEK_END
 from os.path import lexists, realpath
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -20,13 +21,12 @@ Pdf = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report
 
 _OWN = (
     *("manifest.json", "experiment.toml", "pseudonyms.key", "report.html", "result.json", "scores.parquet"),
-    "simulation.toml",
+    *("certificate.json", "simulation.toml"),
 )
 """Files of a run's or an audit's folder."""
 _MARKS = {
     "junit": (b'<testsuites name="aftertrace"',),
     "sarif": (b"sarif-schema-2.1.0", b'"name": "aftertrace"'),
-    "pdf": (b"%PDF-",),
 }
 """What the beginning of a file says that an earlier call wrote."""
 _READ_BY_SERVERS = ("junit", "sarif")
@@ -94,11 +94,20 @@ def _problem(name: str, path: Path, out: Path | None, taken: set[str]) -> str:
 def _is_earlier(name: str, path: Path) -> bool:
     """Whether an earlier call wrote this file, or there is nothing in it."""
     from aftertrace.posteriors._readable import first_bytes
+    from aftertrace.report._pdf import MARK
 
     if path.is_symlink() or not path.is_file():
         return False
     head = first_bytes(path)
+    if name == "pdf":
+        return not head or (head.startswith(b"%PDF-") and _ends_with(path, MARK))
     return not head or all(mark in head for mark in _MARKS[name])
+
+
+def _ends_with(path: Path, mark: bytes) -> bool:
+    with path.open("rb") as file:
+        file.seek(-min(path.stat().st_size, len(mark)), SEEK_END)
+        return file.read() == mark
 
 
 def _unwritable(name: str, folder: Path) -> str:

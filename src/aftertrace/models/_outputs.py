@@ -148,7 +148,7 @@ def _whole(values: Floats) -> float | None:
     slack = _PERCENT * TOLERANCE
     for decimals in range(3):
         if np.allclose(values, np.round(values, decimals), rtol=0, atol=_PERCENT * ROUNDING):
-            slack = max(slack, min(values.shape[1] / 2 * 10.0**-decimals, _MOST_SLACK))
+            slack = max(slack, min(values.shape[1] / 2 * 10.0**-decimals, _MOST_SLACK if decimals else _PERCENT / 2))
             break
     if (np.abs(sums - _PERCENT) <= slack).all():
         return _PERCENT

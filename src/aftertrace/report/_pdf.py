@@ -5,6 +5,9 @@ from typing import Any
 
 from aftertrace.errors import InputError
 
+MARK = b"%aftertrace\n"
+"""The last line, a comment, by which a report is known from other PDFs."""
+
 
 def to_pdf(html: str) -> bytes:
     """A page of this package as a tagged PDF, laid out by its print style; nothing is fetched.
@@ -16,7 +19,7 @@ def to_pdf(html: str) -> bytes:
     # It warns of every style that paper has no use for, such as shadows and focus rings.
     logging.getLogger("weasyprint").setLevel(logging.ERROR)
     made: bytes = weasyprint.HTML(string=html, url_fetcher=offline).write_pdf(pdf_tags=True)
-    return made
+    return made + MARK
 
 
 def _weasyprint() -> Any:

@@ -95,7 +95,7 @@ def judge(
         outcome, sentence = Outcome.INCONCLUSIVE, f"Inconclusive: AUC {found.auc.estimate:.2f}, {found.auc.note}."
     else:
         outcome = Outcome.NOT_SHOWN if found.auc.low <= 0.5 <= found.auc.high else Outcome.LEAKS
-        if outcome is Outcome.NOT_SHOWN and is_blunt:
+        if outcome is Outcome.NOT_SHOWN and (is_blunt or found.auc.estimate in (0.0, 1.0)):
             outcome = Outcome.INCONCLUSIVE
         sentence = _sentence(outcome, found, judgement) + _classical(found, results)
     if judgement.claim is not None:
@@ -237,7 +237,7 @@ def _sentence(outcome: Outcome, found: AttackResult, judgement: Judgement) -> st
             )
         case Outcome.INCONCLUSIVE:
             return (
-                f"Inconclusive: {figure} includes one half, and a planted leak of AUC {PLANTED_AUC:.2f} is not found "
+                f"Inconclusive: {figure} includes one half, and no planted leak of AUC {PLANTED_AUC:.2f} can be found "
                 f"among so few {judgement.unit}s either; more originals or {judgement.unit}s would tell."
             )
     return f"No leak is shown: {figure} includes one half, which is not a proof that there is none."

@@ -10,7 +10,7 @@ from typing import Any
 
 from aftertrace._hashing import canonical
 from aftertrace.errors import UnsupportedError
-from aftertrace.trainers._own_modules import code_at, own_imports
+from aftertrace.trainers._own_modules import as_loaded, code_at, own_imports
 
 _VERSIONED = {"numpy", "sklearn"}
 """Libraries whose classes need no digest of their files: their versions are part of every address."""
@@ -105,8 +105,12 @@ def _held(name: str, value: Any) -> Any:
 
 def _function_code(function: FunctionType) -> Mapping[str, Any]:
     """Digests of the whole file, as a function may read globals and call what stands beside it, and of its imports."""
+    module = sys.modules.get(function.__module__)
     try:
-        text = "".join(inspect.findsource(function)[0]).encode()
+        text = as_loaded(
+            module if function.__code__.co_filename == getattr(module, "__file__", None) else None,
+            lambda: "".join(inspect.findsource(function)[0]).encode(),
+        )
     except (OSError, IndexError) as error:
         raise UnsupportedError(
             f"{function.__module__}.{function.__qualname__} must have its source in a file, by which a run can be "
@@ -122,7 +126,7 @@ def _class_code(kind: type) -> Mapping[str, Any]:
     if kind.__module__.split(".")[0] in _VERSIONED or (path is not None and not path.endswith(".py")):
         return {}
     if path is not None:
-        return _code(code_at(path, getattr(module, "__loader__", None)), kind.__module__)
+        return _code(as_loaded(module, lambda: code_at(path, getattr(module, "__loader__", None))), kind.__module__)
     methods = [value for value in vars(kind).values() if isinstance(value, FunctionType)]
     return {"methods": [_function_code(method) for method in methods]} if methods else {}
 

@@ -4,12 +4,13 @@ import ast
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.machinery import ModuleSpec, PathFinder
 from itertools import accumulate
 from pathlib import Path
+from types import ModuleType
 from zipimport import ZipImportError, zipimporter
 
 from aftertrace.errors import UnsupportedError
@@ -45,6 +46,20 @@ def code_at(path: str, loader: object) -> bytes:
             f"{path}: must be a file that can be read, by which a run can be addressed, and is not ({reason}). Put it "
             f"back, mend its rights, or unpack the module into a folder."
         ) from error
+
+
+def as_loaded(module: ModuleType | None, read: Callable[[], bytes]) -> bytes:
+    """The text of a module, read once for every time that it was loaded, as what runs is not what it becomes later."""
+    spec = getattr(module, "__spec__", None)
+    if module is None or spec is None:
+        return read()
+    known = _TEXTS.get(module.__name__)
+    if known is None or known[0] is not spec:
+        known = _TEXTS[module.__name__] = (spec, read())
+    return known[1]
+
+
+_TEXTS: dict[str, tuple[ModuleSpec, bytes]] = {}
 
 
 @dataclass(frozen=True)
