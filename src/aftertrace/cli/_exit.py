@@ -35,8 +35,8 @@ _KEPT = {
     "run": _UNITS,
     "reproduce": _UNITS,
     "exposure": _UNITS,
-    "audit": "What was not judged yet is lost. Shadow models and answers of endpoints are kept; the next call begins all "
-    "else anew.",
+    "audit": "What was not judged yet is lost. Shadow models and answers of endpoints are kept; the next call begins "
+    "all else anew.",
 }
 """What a command that is interrupted leaves of its work, by its function; others leave nothing."""
 
