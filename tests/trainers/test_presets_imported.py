@@ -1,5 +1,6 @@
 """Networks by import path: made with what they ask for, trained as any network, refused in sentences."""
 
+import importlib
 import subprocess
 import sys
 
@@ -182,6 +183,8 @@ class TestAddress:
         first = digest(network)
         assert digest(network) == first
         file.write_text(file.read_text() + "# edited\n")
+        assert digest(network) == first  # what runs is still the old one
+        importlib.reload(sys.modules["network_of_a_user"])
         assert digest(network) != first
 
 
