@@ -8,10 +8,11 @@ import pytest
 
 from aftertrace.attacks import LogitDrop, OriginalLogit, simulated_posteriors
 from aftertrace.engine import InProcess
-from aftertrace.report._gate import LIMITS, State, gate_lines, gate_text
+from aftertrace.report._gate import _LIMITS, State, gate_lines, gate_text
 from aftertrace.report._junit import junit_xml
 from aftertrace.report._sarif import sarif
 from aftertrace.results import (
+    LIMIT_NAMES,
     ControlResult,
     Counts,
     DataSummary,
@@ -162,7 +163,7 @@ def test_hostile_words_stay_words():
 
 
 def test_every_limit_has_a_name_and_a_meaning():
-    assert set(LIMITS) == set(Limits.__dataclass_fields__)
+    assert set(LIMIT_NAMES) == set(_LIMITS) == set(Limits.__dataclass_fields__)
 
 
 # SARIF

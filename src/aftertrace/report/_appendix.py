@@ -6,7 +6,7 @@ from typing import Any
 
 from aftertrace._figures import percent, share
 from aftertrace._hashing import digest
-from aftertrace.report._records import DASH, flat_settings
+from aftertrace.report._records import DASH, flat_settings, parties
 from aftertrace.results import Result
 from aftertrace.statistics import Interval, RateAtFpr
 
@@ -82,7 +82,6 @@ class Appendix:
 def appendix(result: Result, manifest: Mapping[str, Any], *, release: Iterable[str]) -> Appendix:
     """All that the first two parts leave out."""
     methods: dict[str, int] = {}
-    words = {"who": result.attacked.name.lower(), "unit": result.unit}
     figures = tuple((*each.cells, f"{methods.setdefault(each.method, len(methods) + 1)}") for each in _figures(result))
     return Appendix(
         figures=figures,
@@ -94,7 +93,7 @@ def appendix(result: Result, manifest: Mapping[str, Any], *, release: Iterable[s
         release=tuple(release),
         provenance=tuple(_provenance(result, manifest)),
         settings=tuple(flat_settings(result.settings)),
-        glossary=tuple((word, meaning.format(**words)) for word, meaning in _GLOSSARY),
+        glossary=tuple((word, meaning.format(**parties(result))) for word, meaning in _GLOSSARY),
     )
 
 

@@ -5,23 +5,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from aftertrace._figures import percent
+from aftertrace.report._records import limit_title, parties
 from aftertrace.report._sentences import why_no_interval
 from aftertrace.results import ControlResult, LimitCheck, Outcome, Result, Standing
 from aftertrace.statistics import Interval
 
-LIMITS = {
-    "auc": ("AUC", "How often the verdict's attack ranks a {who} {unit} above an unseen one; 0.5 is guessing."),
-    "tpr_at_1pct": (
-        "Share found at 1 % false alarms",
-        "Share of {who} {unit}s that the verdict's attack finds where it accuses 1 % of unseen ones.",
-    ),
-    "per_record": (
-        "Share told one by one",
-        "Share of {who} {unit}s that stand out alone, at a false discovery rate of 5 %.",
-    ),
-    "accuracy_loss": ("Accuracy lost by the update", "Accuracy on unseen {unit}s that the update costs."),
+_LIMITS = {
+    "auc": "How often the verdict's attack ranks a {who} {unit} above an unseen one; 0.5 is guessing.",
+    "tpr_at_1pct": "Share of {who} {unit}s that the verdict's attack finds where it accuses 1 % of unseen ones.",
+    "per_record": "Share of {who} {unit}s that stand out alone, at a false discovery rate of 5 %.",
+    "accuracy_loss": "Accuracy on unseen {unit}s that the update costs.",
 }
-"""Each limit's name, and what it is about, of whom."""
+"""What each limit is about."""
 _CONTROLS = {
     "unseen/unseen": "Two unseen {unit}s of a pair, and one is called {who}: nothing may be found.",
     "retained/retained": "Two {unit}s of a pair that stayed, and one is called {who}: nothing may be found.",
@@ -81,11 +76,7 @@ def gate_lines(result: Result) -> tuple[GateLine, ...]:
 
 def control_meaning(name: str, result: Result) -> str:
     """What a control does, in words of those who are judged."""
-    return _CONTROLS.get(name, name).format(**_words(result))
-
-
-def _words(result: Result) -> dict[str, str]:
-    return {"who": result.attacked.name.lower(), "unit": result.unit}
+    return _CONTROLS.get(name, name).format(**parties(result))
 
 
 def gate_text(result: Result) -> str:
@@ -101,7 +92,7 @@ def _limits(result: Result) -> Iterator[GateLine]:
         yield GateLine(
             kind="limit",
             name=check.name,
-            meaning=LIMITS[check.name][1].format(**_words(result)),
+            meaning=_LIMITS[check.name].format(**parties(result)),
             state=State.INVALID if invalid else _OF_STANDING[check.standing],
             message=verdict.sentence if invalid else _found(check),
         )
@@ -110,7 +101,7 @@ def _limits(result: Result) -> Iterator[GateLine]:
 
 
 def _found(check: LimitCheck) -> str:
-    head = f"{LIMITS[check.name][0]} must be at most {check.limit:g}"
+    head = f"{limit_title(check.name)} must be at most {check.limit:g}"
     if check.name == "auc":
         head += f" and at least {1 - check.limit:.4g}"
     if check.estimate is None:

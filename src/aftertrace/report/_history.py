@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 from aftertrace._figures import NBSP, percent
 from aftertrace._spelling import harmless
 from aftertrace.report._charts import CLASSICAL, LIMIT, NARROW, TWO_VERSIONS, WIDE, element
-from aftertrace.report._gate import LIMITS
 from aftertrace.report._page import environment
-from aftertrace.report._records import _BADGES, DASH, _interval
+from aftertrace.report._records import _BADGES, DASH, _interval, limit_title
 from aftertrace.report._terminal import _COLOUR, _MARK, _ends
 from aftertrace.results import History, LimitCheck, Release
 
@@ -114,7 +113,7 @@ def _page(history: History) -> _Page:
 
 
 def _head(limit: str) -> str:
-    return f"Limit: {LIMITS[limit][0]}"
+    return f"Limit: {limit_title(limit)}"
 
 
 def _rows(history: History, limits: list[str]) -> Iterator[tuple[str, ...]]:
@@ -166,7 +165,7 @@ def _beside(history: History) -> Iterator[str]:
     for each in history.loosened:
         after = "no limit" if each.after is None else _value(each.name, each.after)
         before = _value(each.name, each.before)
-        yield f"Loosened in {each.release}: {LIMITS[each.name][0]}, from {before} ({each.since}) to {after}."
+        yield f"Loosened in {each.release}: {limit_title(each.name)}, from {before} ({each.since}) to {after}."
     for again in history.again:
         yield f"{again.release} judges the same answers as {again.since}, so it is of no new release."
     if history.again:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from aftertrace._figures import NBSP, share
 from aftertrace.posteriors import pseudonyms
-from aftertrace.results import DeletionUnit, LimitCheck, Outcome
+from aftertrace.results import LIMIT_NAMES, DeletionUnit, LimitCheck, Outcome, Result
 from aftertrace.statistics import Interval
 
 EXPOSED = 20
@@ -33,6 +33,16 @@ def shown_names(records: NDArray[np.int64], key: bytes, *, unit: DeletionUnit = 
     """Records, or persons, as a page names them: short pseudonyms under `key`, such as "r-0123456789" or "p-..."."""
     names = pseudonyms([str(record) for record in records.tolist()], key)
     return [f"{unit[0]}-{int(name):015x}"[:12] for name in names]
+
+
+def parties(result: Result) -> dict[str, str]:
+    """Who is told from unseen ones, and what is judged, for sentences that name both."""
+    return {"who": result.attacked.name.lower(), "unit": result.unit}
+
+
+def limit_title(name: str) -> str:
+    """What a limit is called where a sentence begins."""
+    return f"{LIMIT_NAMES[name][0].upper()}{LIMIT_NAMES[name][1:]}"
 
 
 def flat_settings(settings: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, str]]:

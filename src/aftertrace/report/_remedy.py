@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from aftertrace._figures import percent, share
-from aftertrace.report._gate import LIMITS
-from aftertrace.report._records import DASH, _interval, _shares, without_gaps
+from aftertrace.report._records import DASH, _interval, _shares, limit_title, without_gaps
 from aftertrace.results import LimitCheck, Remedy, RemedyOption, Standing
 from aftertrace.statistics import Interval
 
@@ -77,7 +76,7 @@ def _unmeasured(remedy: Remedy) -> list[str]:
     """Why limits could not be held against the options, each reason once."""
     checks = [check for option in remedy.options for check in option.checks if check.estimate is None]
     return [
-        f"{LIMITS[name][0]}: not measured, {note}." for name, note in dict.fromkeys((c.name, c.note) for c in checks)
+        f"{limit_title(name)}: not measured, {note}." for name, note in dict.fromkeys((c.name, c.note) for c in checks)
     ]
 
 

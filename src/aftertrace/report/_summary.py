@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from aftertrace._figures import bound, percent, share
 from aftertrace.report._advice import advice, headline, meaning
 from aftertrace.report._forest import AucScale, Dot
-from aftertrace.report._records import _BADGES, _interval, _shares
+from aftertrace.report._records import _BADGES, _interval, _shares, parties
 from aftertrace.report._sentences import queried, why_no_interval
 from aftertrace.results import LimitCheck, Outcome, Result, Standing
 from aftertrace.statistics import Interval
@@ -94,7 +94,6 @@ def _note(auc: Interval) -> str:
 def measures(result: Result) -> Iterator[Measure]:
     """In a fixed order; what nobody limited and nothing measured is left out."""
     checks = {check.name: check for check in result.verdict.checks}
-    who = result.attacked.name.lower()
     for name, (title, about) in _MEASURES.items():
         check = checks.get(name)
         found = _found(name, result) if check is None else _checked(check)
@@ -102,7 +101,7 @@ def measures(result: Result) -> Iterator[Measure]:
             note = "" if check is None or check.low is not None else why_no_interval(check.note)
             standing, tone = _standing(check, result.verdict.outcome)
             accepted = "" if check is None else _accepted(check)
-            words = {"who": who, "unit": result.unit}
+            words = parties(result)
             if name == "accuracy_loss" and result.update is not None:
                 about = f"{share(result.update.before)} before, {share(result.update.after)} after"
             yield Measure(title.format(**words), about.format(**words), accepted, found, note, standing, tone)

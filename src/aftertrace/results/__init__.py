@@ -27,7 +27,7 @@ from aftertrace.results._canaries import (
 )
 from aftertrace.results._exposure import Exposure, ExposureResult
 from aftertrace.results._history import Again, Change, History, Loosened, Release
-from aftertrace.results._limits import LimitCheck, Limits, Standing
+from aftertrace.results._limits import LIMIT_NAMES, LimitCheck, Limits, Standing
 from aftertrace.results._privacy import PrivacyResult
 from aftertrace.results._remedy import OptionKind, Remedy, RemedyOption
 from aftertrace.results._reproduction import ClaimResult, FigureRow, Finding, ReproductionResult, StudyResult
@@ -39,6 +39,7 @@ from aftertrace.results._verdict import Claim, DeletionUnit, Outcome, Verdict
 
 __all__ = [
     "FORMAT",
+    "LIMIT_NAMES",
     "Again",
     "AgainstClassical",
     "AttackResult",

@@ -38,6 +38,15 @@ _RANGES = {
 }
 
 
+LIMIT_NAMES = {
+    "auc": "AUC",
+    "tpr_at_1pct": "share found at 1 % false alarms",
+    "per_record": "share told one by one",
+    "accuracy_loss": "accuracy lost by the update",
+}
+"""What sentences call each limit."""
+
+
 def _fits(name: str, value: object) -> bool:
     low, high, _ = _RANGES[name]
     return isinstance(value, int | float) and not isinstance(value, bool) and low < value < high

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from aftertrace._figures import percent, share
-from aftertrace.results import AttackResult, LimitCheck, Remedy, RemedyOption, Standing
+from aftertrace.results import LIMIT_NAMES, AttackResult, LimitCheck, Remedy, RemedyOption, Standing
 from aftertrace.scenarios._verdict import Judgement, bound_of, figure_of
 
 ONE_PAIR = (
@@ -20,12 +20,6 @@ LEAST = 0.0005
 """What three decimals show."""
 MOST_TIMES = 10
 """How much more data is worth naming."""
-_NAMES = {
-    "auc": "AUC",
-    "tpr_at_1pct": "share found at 1 % false alarms",
-    "per_record": "share told one by one",
-    "accuracy_loss": "accuracy lost by the update",
-}
 
 
 def excess(check: LimitCheck) -> float:
@@ -124,7 +118,7 @@ def _figures(checks: Sequence[LimitCheck]) -> str:
 
 def _figure(check: LimitCheck) -> str:
     """Such as: AUC 0.52 (95 % interval 0.49 to 0.55) lies within the limit of 0.60. Shares are percent."""
-    name = _NAMES[check.name]
+    name = LIMIT_NAMES[check.name]
     if check.estimate is None:
         return f"{name} could not be measured"
     found = figure_of(check, check.estimate)

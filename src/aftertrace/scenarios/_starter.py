@@ -1,7 +1,6 @@
 """The start of an experiment that widens one pair of models to many: all that an audit knows, and blanks."""
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from textwrap import fill
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from aftertrace.results import Claim, DeletionUnit, Limits
 from aftertrace.scenarios._blanks import BLANK
 from aftertrace.scenarios._recipe import Recipe
+from aftertrace.scenarios._toml import literal
 from aftertrace.statistics import MIN_ORIGINALS
 from aftertrace.trainers._presets import NONE
 
@@ -174,7 +174,7 @@ def _printable(text: str) -> str:
 
 
 def _line(key: str, value: object, comment: str = "") -> str:
-    text = f"{key} = {written(value)}"
+    text = f"{key} = {literal(value)}"
     if not comment:
         return text
     return f"{text}  # {_printable(comment)}" if len(text) + len(comment) < _WIDTH else f"{_comment(comment)}\n{text}"
@@ -182,10 +182,3 @@ def _line(key: str, value: object, comment: str = "") -> str:
 
 def _comment(text: str) -> str:
     return fill(_printable(text), _WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
-
-
-def written(value: object) -> str:
-    """A plain value as TOML has it, in a line."""
-    if isinstance(value, Mapping):
-        return f"{{ {', '.join(f'{key} = {written(each)}' for key, each in value.items())} }}"
-    return json.dumps(value, ensure_ascii=False)  # plain values, and lists of them, are written alike

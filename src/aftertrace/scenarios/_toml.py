@@ -62,7 +62,8 @@ def literal(value: Any) -> str:
     """A value as TOML has it, in a line."""
     match value:
         case Mapping():
-            return "{" + ", ".join(f"{_toml_key(key)} = {literal(item)}" for key, item in value.items()) + "}"
+            pairs = ", ".join(f"{_toml_key(key)} = {literal(item)}" for key, item in value.items())
+            return f"{{ {pairs} }}" if pairs else "{}"
         case list() | tuple():
             return "[" + ", ".join(map(literal, value)) + "]"
         case float() if not math.isfinite(value):

@@ -8,7 +8,8 @@ from dataclasses import asdict
 from aftertrace.results import Widening
 from aftertrace.scenarios._blanks import BLANK, blanks
 from aftertrace.scenarios._shadow import ShadowSide
-from aftertrace.scenarios._starter import ORIGINALS, SIMULATION, Pair, starter, written
+from aftertrace.scenarios._starter import ORIGINALS, SIMULATION, Pair, starter
+from aftertrace.scenarios._toml import literal
 from aftertrace.statistics import MIN_ORIGINALS
 
 _CAN = (
@@ -89,11 +90,11 @@ def _judged_as(pair: Pair, shadow: ShadowSide) -> Iterator[str]:
     if shadow.limits.given() and (pair.claim is not None or not given):
         yield "--set=limits={}"  # other limits take the place of the file's; one of its AUC cannot stand beside a claim
     if pair.claim is not None or shadow.claim is not None:
-        yield "--set=verdict.claim={}" if pair.claim is None else f"--set=verdict.claim={written(asdict(pair.claim))}"
+        yield "--set=verdict.claim={}" if pair.claim is None else f"--set=verdict.claim={literal(asdict(pair.claim))}"
     if pair.confidence != shadow.experiment.verdict.confidence:
-        yield f"--set=verdict.confidence={written(pair.confidence)}"
+        yield f"--set=verdict.confidence={literal(pair.confidence)}"
     for name, limit in given.items():
-        yield f"--fail-above={name}={written(limit)}"
+        yield f"--fail-above={name}={literal(limit)}"
 
 
 def _by_hand(pair: Pair) -> Widening:
