@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from aftertrace._figures import share
+from aftertrace.report._records import SHOWN
 from aftertrace.results import AttackResult, ControlResult, LimitCheck, Outcome, RemedyOption, Result, Standing
 from aftertrace.statistics import RateAtFpr
 
@@ -18,8 +19,6 @@ _FATES = {"deleted": "were deleted", "retained": "stayed in the model"}
 _LOW_RATES = (0.01, 0.1)
 LEAST_LOST = 0.0005
 """Of accuracy, as far as a page's digits go."""
-SHOWN = 0.05
-"""The largest p-value of what is called shown."""
 
 
 def headline(result: Result) -> str:

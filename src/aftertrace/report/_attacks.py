@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from aftertrace._figures import NBSP, share
 from aftertrace.posteriors import Role, Use
-from aftertrace.report._advice import SHOWN
 from aftertrace.report._forest import AucScale, Dot
 from aftertrace.report._gate import control_meaning
-from aftertrace.report._records import DASH, _interval, _p_value, without_gaps
+from aftertrace.report._records import DASH, SHOWN, _interval, _p_value, without_gaps
 from aftertrace.results import AttackResult, Result, Scores
 from aftertrace.statistics import RateAtFpr, roc_curve
 

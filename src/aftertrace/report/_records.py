@@ -18,6 +18,8 @@ from aftertrace.statistics import Interval
 EXPOSED = 20
 """Records that a page lists without a script."""
 DASH = "–"
+SHOWN = 0.05
+"""The largest p-value of what is called shown."""
 
 _BADGES = {
     Outcome.LEAKS: ("Leaks", "bad"),

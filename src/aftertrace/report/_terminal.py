@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from aftertrace._figures import NBSP, percent, share
 from aftertrace._spelling import harmless
-from aftertrace.report._advice import SHOWN
-from aftertrace.report._records import DASH, without_gaps
+from aftertrace.report._records import DASH, SHOWN, without_gaps
 from aftertrace.report._sentences import discoveries_sentence, queried, release_sentences
 from aftertrace.report._summary import NOT_MEASURED, measures
 from aftertrace.results import AttackResult, ControlResult, Outcome, Result

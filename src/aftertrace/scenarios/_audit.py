@@ -47,8 +47,8 @@ class Brought:
     `table`: deleted and unseen queries, and others, of one pair of models or of several (`original` is the unit then).
     `person` [Q]: whose record each is, where persons are deleted and judged. `features` of the records:
     the blind control sees them, and the class. `notes`: what was seen when it was read; `advice`: what to bring
-    otherwise, which is a note and, where deleted and unseen queries differ by themselves, said first. `recipe`: how
-    models like those that answered are trained, as far as these say it.
+    otherwise, which is a question of the result and, where deleted and unseen queries differ by themselves, said first.
+    `recipe`: how models like those that answered are trained, as far as these say it.
     `place` [Q]: where each stood when it was brought, once they are `in_order`.
     """
 
